@@ -1,0 +1,204 @@
+"""Commands of the webhook dispatcher, and the resources it answers with."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field, JsonValue
+
+from flowtask_contracts.base import Contract, Instant, Text
+from flowtask_contracts.commands.envelope import Command
+
+Pattern = Annotated[Text, Field(min_length=1, max_length=100, examples=["task.completed"])]
+"""An event type, `<aggregate>.*`, or `*`."""
+
+Url = Annotated[Text, Field(min_length=1, max_length=2048, examples=["https://example.com/hooks/flowtask"])]
+
+
+class Endpoint(Contract):
+    """A subscriber: where webhooks go, and which ones.
+
+    `secret` is present only in the answer that creates it; `secret_shown` is true where it was shown before.
+    """
+
+    id: UUID
+    url: str
+    events: tuple[str, ...]
+    description: str | None
+    active: bool
+    created_by: UUID
+    created_at: Instant
+    updated_at: Instant
+    secret: str | None = None
+    secret_shown: bool = False
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands; `pending` means that an attempt is due or under way."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    HELD = "held"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Trigger(StrEnum):
+    """Why an attempt was made."""
+
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    REPLAY = "replay"
+
+
+class Attempt(Contract):
+    """One request and what came back: a status code, or an error where there was no answer."""
+
+    number: int
+    trigger: Trigger
+    at: Instant
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response_body: str | None
+
+
+class Delivery(Contract):
+    """One event on its way to one endpoint."""
+
+    id: UUID
+    event_id: UUID
+    endpoint_id: UUID
+    event: str
+    resource_id: str
+    status: DeliveryStatus
+    attempts: int
+    created_at: Instant
+    last_attempt_at: Instant | None
+    next_attempt_at: Instant | None
+    last_status_code: int | None
+    last_error: str | None
+
+
+class DeliveryDetail(Delivery):
+    """A delivery with its body and every attempt, oldest first."""
+
+    payload: dict[str, JsonValue]
+    attempt_log: tuple[Attempt, ...]
+
+
+class Endpoints(Contract):
+    """A page of endpoints."""
+
+    items: tuple[Endpoint, ...]
+    next_cursor: str | None
+
+
+class Deliveries(Contract):
+    """A page of deliveries, newest event first."""
+
+    items: tuple[Delivery, ...]
+    next_cursor: str | None
+
+
+class Done(Contract):
+    """There is nothing more to say."""
+
+
+class WebhookCommand(Command):
+    """Anything the dispatcher is asked."""
+
+    service: ClassVar[str] = "webhook-dispatcher"
+
+
+class CreateEndpoint(WebhookCommand):
+    """Subscribe a URL; the answer holds the signing secret, once."""
+
+    verb = "create-endpoint"
+    answer = Endpoint
+    changes = True
+    concealed = frozenset({"secret"})
+
+    created_by: UUID
+    url: Url
+    events: tuple[Pattern, ...] = Field(min_length=1, max_length=50)
+    description: Text | None = Field(default=None, max_length=500)
+    active: bool = True
+
+
+class ListEndpoints(WebhookCommand):
+    """The workspace's endpoints, newest first."""
+
+    verb = "list-endpoints"
+    answer = Endpoints
+
+    cursor: str | None = None
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class GetEndpoint(WebhookCommand):
+    """One endpoint."""
+
+    verb = "get-endpoint"
+    answer = Endpoint
+
+    endpoint_id: UUID
+
+
+class UpdateEndpoint(WebhookCommand):
+    """Change the given fields; the others stay."""
+
+    verb = "update-endpoint"
+    answer = Endpoint
+    changes = True
+
+    endpoint_id: UUID
+    url: Url | None = None
+    events: tuple[Pattern, ...] | None = Field(default=None, min_length=1, max_length=50)
+    description: Text | None = Field(default=None, max_length=500)
+    active: bool | None = None
+
+
+class DeleteEndpoint(WebhookCommand):
+    """Unsubscribe; what is still due is cancelled, history stays readable."""
+
+    verb = "delete-endpoint"
+    answer = Done
+    changes = True
+
+    endpoint_id: UUID
+
+
+class ListDeliveries(WebhookCommand):
+    """An endpoint's deliveries, newest event first."""
+
+    verb = "list-deliveries"
+    answer = Deliveries
+
+    endpoint_id: UUID
+    status: DeliveryStatus | None = None
+    event: str | None = None
+    since: datetime | None = None
+    cursor: str | None = None
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class GetDelivery(WebhookCommand):
+    """One delivery with its attempts."""
+
+    verb = "get-delivery"
+    answer = DeliveryDetail
+
+    delivery_id: UUID
+
+
+class RetryDelivery(WebhookCommand):
+    """Attempt a delivery once more now, outside its schedule."""
+
+    verb = "retry-delivery"
+    answer = Delivery
+    changes = True
+
+    delivery_id: UUID

@@ -1,0 +1,92 @@
+"""The REST representations, which public events carry as their `data`."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from flowtask_contracts.base import Contract, Instant
+
+
+class TaskStatus(StrEnum):
+    """Where a task stands."""
+
+    TODO = "TODO"
+    IN_PROGRESS = "IN_PROGRESS"
+    DONE = "DONE"
+
+
+class TaskPriority(StrEnum):
+    """How urgent a task is."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    URGENT = "URGENT"
+
+
+class ProjectRef(Contract):
+    """The project of a task, as each task carries it."""
+
+    id: UUID
+    name: str
+
+
+class Task(Contract):
+    """A task as REST answers and events show it."""
+
+    id: UUID
+    title: str
+    description: str | None
+    status: TaskStatus
+    priority: TaskPriority
+    due_date: Instant | None
+    project_id: UUID | None
+    project: ProjectRef | None
+    assignee_id: UUID | None
+    created_at: Instant
+    updated_at: Instant
+    completed_at: Instant | None
+
+
+class Project(Contract):
+    """A project as REST answers and events show it."""
+
+    id: UUID
+    name: str
+    description: str | None
+    owner_id: UUID
+    created_at: Instant
+    updated_at: Instant
+
+
+class Role(StrEnum):
+    """What a member may do: keys, webhooks, billing and members need admin."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class User(Contract):
+    """A person; only internal events and the person's own answers carry the address."""
+
+    id: UUID
+    email: str
+    name: str
+    created_at: Instant
+
+
+class Workspace(Contract):
+    """A tenant."""
+
+    id: UUID
+    name: str
+    personal: bool
+    created_at: Instant
+
+
+class Membership(Contract):
+    """One person's place in one workspace."""
+
+    workspace_id: UUID
+    user_id: UUID
+    role: Role

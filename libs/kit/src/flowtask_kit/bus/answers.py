@@ -1,0 +1,144 @@
+"""Answering other services' commands: each in one transaction, concurrently, and a repeat like the first time."""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from inspect import Parameter, Signature
+from typing import Any, TypeVar
+
+from faststream.message import StreamMessage
+from faststream.nats import NatsMessage
+from opentelemetry.trace import SpanKind
+from pydantic import ValidationError
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flowtask_contracts.base import Contract
+from flowtask_contracts.commands import Command, Reply
+from flowtask_contracts.errors import Conflict, ErrorDetail, FlowTaskError, ServiceUnavailable, ValidationFailed
+from flowtask_kit import logs, metrics, traces
+from flowtask_kit.bus.connection import Bus
+from flowtask_kit.bus.models import CommandRecord
+from flowtask_kit.database.engine import Database
+from flowtask_kit.database.transaction import transaction
+from flowtask_kit.outages import is_outage
+from flowtask_kit.outbox.wake import Wake
+
+log = logs.get(__name__)
+
+C = TypeVar("C", bound=Command)
+A = TypeVar("A", bound=Contract)
+
+CONCURRENCY = 64
+
+
+class Answers:
+    """Registers functions that answer commands: `answers.to(CreateEndpoint, create_endpoint)`."""
+
+    def __init__(self, bus: Bus, database: Database, wake: Wake, records: type[CommandRecord], *, service: str) -> None:
+        self._bus = bus
+        self._database = database
+        self._wake = wake
+        self._records = records
+        self._service = service
+
+    def to(self, command: type[C], function: Callable[[AsyncSession, C], Awaitable[Contract]]) -> None:
+        """Have `function` answer a command; it gets the transaction first and raises FlowTaskError to refuse."""
+
+        async def answer(message: NatsMessage) -> bytes:
+            reply = await self._answer(command, function, message)
+            return reply.model_dump_json(by_alias=True).encode()
+
+        document(answer, command)
+        self._bus.broker.subscriber(
+            command.bus_subject(),
+            queue=self._service,
+            max_workers=CONCURRENCY,
+            decoder=undecoded,
+            title=command.__name__,
+            description=command.__doc__,
+        )(answer)
+
+    async def _answer(
+        self,
+        command: type[C],
+        function: Callable[[AsyncSession, C], Awaitable[Contract]],
+        message: NatsMessage,
+    ) -> Reply:
+        begun = time.perf_counter()
+        with traces.tracer().start_as_current_span(
+            command.bus_subject(), context=traces.extract(message.headers), kind=SpanKind.SERVER
+        ):
+            try:
+                reply = await self._perform(command, function, message.body)
+            except FlowTaskError as refusal:
+                reply = Reply(error=refusal.body)
+            except Exception as error:  # noqa: BLE001 - the other service gets an answer whatever happens here
+                reply = self._unexpected(command, error)
+        status = reply.error.code if reply.error else "ok"
+        metrics.COMMANDS_ANSWERED.labels(command.verb, status).observe(time.perf_counter() - begun)
+        return reply
+
+    async def _perform(
+        self, command: type[C], function: Callable[[AsyncSession, C], Awaitable[Contract]], body: bytes
+    ) -> Reply:
+        try:
+            request = command.model_validate_json(body)
+        except ValidationError as error:
+            raise ValidationFailed(details=details_of(error)) from error
+        async with transaction(self._database, self._wake) as tx:
+            if not command.changes or request.command_id is None:
+                return Reply(data=(await function(tx, request)).model_dump(mode="json", by_alias=True))
+            return await self._once(tx, request, function)
+
+    async def _once(
+        self, tx: AsyncSession, request: C, function: Callable[[AsyncSession, C], Awaitable[Contract]]
+    ) -> Reply:
+        """Do it and keep the reply with its id, in the same transaction; answer a repeat with what was kept."""
+        records = self._records
+        digest = hashlib.sha256(request.bus_subject().encode() + request.model_dump_json().encode()).digest()
+        first = await tx.scalar(
+            insert(records)
+            .values(command_id=request.command_id, request_hash=digest)
+            .on_conflict_do_nothing()
+            .returning(records.command_id)
+        )
+        if first is None:
+            kept = (await tx.scalars(select(records).where(records.command_id == request.command_id))).one()
+            if kept.request_hash != digest:
+                raise Conflict("This Idempotency-Key was used for another request")
+            return Reply(data=kept.reply)
+        data = (await function(tx, request)).model_dump(mode="json", by_alias=True)
+        kept_data = {**data, **dict.fromkeys(request.concealed)}
+        if request.concealed:
+            kept_data["secretShown"] = True
+        await tx.execute(update(records).where(records.command_id == request.command_id).values(reply=kept_data))
+        return Reply(data=data)
+
+    def _unexpected(self, command: type[Command], error: Exception) -> Reply:
+        if is_outage(error):
+            log.warning("command met an outage", command=command.bus_subject(), error=repr(error))
+            return Reply(error=ServiceUnavailable(retry_after=5).body)
+        log.error("command failed", command=command.bus_subject(), exc_info=error)
+        return Reply(error=FlowTaskError().body)
+
+
+def details_of(error: ValidationError) -> list[ErrorDetail]:
+    """What is wrong with a command, field by field."""
+    return [
+        ErrorDetail(field=".".join(str(part) for part in item["loc"]), message=item["msg"]) for item in error.errors()
+    ]
+
+
+async def undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
+    """Hand the message itself to the function: what a stranger sent is parsed where a refusal can be answered."""
+    return message
+
+
+def document(function: Callable[..., Any], command: type[Command]) -> None:
+    """Give an answering function the name and the types that AsyncAPI shows for its command."""
+    function.__name__ = command.verb.replace("-", "_")
+    function.__doc__ = command.__doc__
+    body = Parameter("body", Parameter.POSITIONAL_OR_KEYWORD, annotation=command)
+    function.__signature__ = Signature([body], return_annotation=command.answer)  # type: ignore[attr-defined]

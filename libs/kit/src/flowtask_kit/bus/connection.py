@@ -1,0 +1,125 @@
+"""The one connection of a process to NATS; it comes and goes without the process having to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from flowtask_kit import logs, metrics
+from flowtask_kit.settings import ServiceSettings
+
+log = logs.get(__name__)
+
+Listener = Callable[[Msg], Awaitable[None]]
+
+
+class Bus:
+    """FastStream's broker, connected in the background for as long as it takes and reconnected for ever.
+
+    Services register answers and consumers on `broker` before `start`. `client` is the raw nats-py connection for
+    the two hot loops, or None before the first connection.
+    """
+
+    def __init__(self, settings: ServiceSettings, *, service: str) -> None:
+        self.broker = NatsBroker(
+            settings.nats_url.get_secret_value(),
+            name=f"flowtask-{service}",
+            inbox_prefix=inbox_prefix(service),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0,
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_reconnect,
+            logger=None,
+            apply_types=False,
+            graceful_timeout=10.0,
+        )
+        self.client: Client | None = None
+        self.ready = asyncio.Event()
+        self._listeners: list[tuple[str, Listener]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """True while commands and messages can be sent."""
+        return self.client is not None and self.client.is_connected
+
+    @property
+    def away(self) -> bool:
+        """True while an established connection is lost: what is sent now would wait in a buffer."""
+        return self.client is not None and not self.client.is_connected
+
+    def start(self) -> None:
+        """Begin connecting in the background; `ready` is set once subscriptions stand."""
+        self._task = asyncio.create_task(self._run(), name="bus")
+
+    async def stop(self) -> None:
+        """Finish the handlers under way, drain and close."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            async with asyncio.timeout(5):
+                await self.broker.stop()
+        except (NatsError, TimeoutError) as error:
+            log.warning("bus closed without draining", error=repr(error))
+
+    async def subscribe(self, subject: str, listener: Listener) -> None:
+        """Hear a core NATS subject on every replica, from the first connection on."""
+        self._listeners.append((subject, listener))
+        if self.client is not None:
+            await self.client.subscribe(subject, cb=listener)
+
+    async def publish_if_connected(self, subject: str, payload: bytes = b"") -> bool:
+        """Send a core NATS message that may be lost; False when there is no connection now."""
+        client = self.client
+        if client is None or not client.is_connected:
+            return False
+        try:
+            await client.publish(subject, payload)
+        except NatsError:
+            return False
+        return True
+
+    async def _run(self) -> None:
+        delay = 0.1
+        while True:
+            try:
+                self.client = await self.broker.connect()
+                metrics.BUS_CONNECTED.set(1)
+                await self.broker.start()
+                for subject, listener in self._listeners:
+                    await self.client.subscribe(subject, cb=listener)
+            except (NatsError, OSError, TimeoutError) as error:
+                log.warning("bus not ready, trying again", error=repr(error), retry_in=delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+            else:
+                self.ready.set()
+                log.info("bus connected")
+                return
+
+    async def _on_error(self, error: Exception) -> None:
+        if isinstance(error, OSError):
+            await asyncio.sleep(0.2)  # paces reconnecting: the server is not there
+            return
+        log.warning("bus error", error=repr(error))
+
+    async def _on_disconnect(self) -> None:
+        metrics.BUS_CONNECTED.set(0)
+        log.warning("bus disconnected")
+
+    async def _on_reconnect(self) -> None:
+        metrics.BUS_CONNECTED.set(1)
+        log.info("bus reconnected")
+
+
+def inbox_prefix(service: str) -> str:
+    """Where a service hears replies; its permissions let nobody else subscribe there."""
+    return f"_INBOX_{service}"

@@ -1,0 +1,95 @@
+"""Turning every failure into the envelope: expected refusals as they are, the unexpected as 500 that shows nothing."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from flowtask_contracts.errors import (
+    ErrorDetail,
+    FlowTaskError,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    ServiceUnavailable,
+    Unauthorized,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from flowtask_kit import logs
+from flowtask_kit.http.envelope import error_response
+from flowtask_kit.outages import is_outage
+
+log = logs.get(__name__)
+
+_BY_STATUS: Mapping[int, type[FlowTaskError]] = {
+    kind.status: kind
+    for kind in (
+        ValidationFailed,
+        Unauthorized,
+        NotFound,
+        MethodNotAllowed,
+        PayloadTooLarge,
+        UnsupportedMediaType,
+        ServiceUnavailable,
+    )
+}
+_MALFORMED = {"json_invalid", "json_type"}
+_MAX_DETAILS = 50
+
+
+def install(app: FastAPI) -> None:
+    """Have the app answer all errors in the envelope."""
+    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
+        FlowTaskError: _refusal,
+        RequestValidationError: _invalid,
+        HTTPException: _framework,
+        Exception: unexpected,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _refusal(_request: Request, error: FlowTaskError) -> Response:
+    return error_response(error)
+
+
+async def _framework(_request: Request, error: HTTPException) -> Response:
+    kind = _BY_STATUS.get(error.status_code, ValidationFailed if error.status_code < 500 else FlowTaskError)  # noqa: PLR2004
+    return error_response(kind(), headers=dict(error.headers or {}))
+
+
+async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+    problems = list(error.errors())
+    if any(problem["type"] in _MALFORMED for problem in problems):
+        return error_response(MalformedBody())
+    return error_response(invalid(problems))
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """503 for an outage of ours, 500 for anything else; what happened is in the log under the request's id."""
+    if is_outage(error):
+        log.warning("request met an outage", path=request.url.path, error=repr(error))
+        return error_response(ServiceUnavailable(retry_after=2))
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return error_response(FlowTaskError())
+
+
+def invalid(problems: Iterable[Mapping[str, Any]]) -> ValidationFailed:
+    """Pydantic's findings as field details; the values themselves are not repeated."""
+    details = []
+    for problem in list(problems)[:_MAX_DETAILS]:
+        path = [str(part) for part in problem["loc"] if part not in {"body", "query", "path", "header"}]
+        missing = problem["type"] == "missing"
+        message = "This field is required" if missing else str(problem["msg"]).removeprefix("Value error, ")
+        details.append(ErrorDetail(field=_encodable(".".join(path)), message=_encodable(message)))
+    return ValidationFailed(details=details)
+
+
+def _encodable(text: str) -> str:
+    """Text of a stranger made fit for UTF-8 and for one line."""
+    return text.encode("utf-8", "replace").decode()[:200]

@@ -1,0 +1,114 @@
+"""What wraps every request: an id, a trace, a limit on the body, an access log line, a metric."""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from opentelemetry.trace import SpanKind
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flowtask_contracts.errors import PayloadTooLarge
+from flowtask_kit import logs, metrics, traces
+from flowtask_kit.http.envelope import error_response
+from flowtask_kit.http.errors import unexpected
+from flowtask_kit.ids import new_id
+
+log = logs.get(__name__)
+
+MAX_BODY_BYTES = 1024 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class BodyTooLarge(Exception):
+    """More bytes came than this server reads."""
+
+
+class RequestShell:
+    """Gives each request its `X-Request-Id`, span, log line and metric, and stops bodies above 1 MiB with 413.
+
+    A caller's own X-Request-Id is kept when it is short and plain.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name: value for name, value in scope["headers"] if name in _WANTED}
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
+        scope.setdefault("state", {})["request_id"] = request_id
+        answer = _Answer(send, request_id)
+        begun = time.perf_counter()
+        parent = traces.extract(
+            {"traceparent": headers[b"traceparent"].decode("latin-1")} if b"traceparent" in headers else {}
+        )
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            traces.tracer().start_as_current_span(f"{scope['method']} request", context=parent, kind=SpanKind.SERVER),
+        ):
+            await self._guarded(scope, receive, answer, headers.get(b"content-length"))
+            self._account(scope, answer.status, time.perf_counter() - begun)
+
+    async def _guarded(self, scope: Scope, receive: Receive, answer: "_Answer", length: bytes | None) -> None:
+        try:
+            if length is not None and (not length.isdigit() or int(length) > self._max_body):
+                raise BodyTooLarge  # noqa: TRY301 - one place answers it
+            await self._app(scope, _Limited(receive, self._max_body), answer)
+        except BodyTooLarge:
+            response = error_response(PayloadTooLarge(), headers={"Connection": "close"})
+            await response(scope, receive, answer)
+        except Exception as error:
+            if answer.status:
+                raise
+            response = await unexpected(Request(scope), error)
+            await response(scope, receive, answer)
+
+    def _account(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        metrics.HTTP_SECONDS.labels(scope["method"], route, status).observe(seconds)
+        if scope["path"] not in _QUIET:
+            log.info(
+                "request", method=scope["method"], route=route, status=status, duration_ms=round(seconds * 1000, 2)
+            )
+
+
+_WANTED = frozenset({b"x-request-id", b"content-length", b"traceparent"})
+
+
+class _Limited:
+    """A receive that counts body bytes."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise BodyTooLarge
+        return message
+
+
+class _Answer:
+    """A send that adds the request's id and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._id = request_id.encode("latin-1")
+        self.status = 0
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id)]
+        await self._send(message)

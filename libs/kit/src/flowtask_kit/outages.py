@@ -1,0 +1,42 @@
+"""Telling an outage of our own database or broker from a fault: an outage is waited out and never counts as a try."""
+
+import asyncio
+
+import asyncpg
+import nats.errors
+import nats.js.errors
+import sqlalchemy.exc
+
+_SQLSTATES_OF_OUTAGE = ("08", "53", "57P")
+
+
+def is_outage(error: BaseException) -> bool:
+    """True for a database or broker that is away, starting, full or too busy: try again later, nothing is wrong here."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError):
+        return error.connection_invalidated or (
+            error.orig is not None and is_outage(error.orig.__cause__ or error.orig)
+        )
+    if isinstance(error, asyncpg.PostgresError):
+        return str(getattr(error, "sqlstate", "")).startswith(_SQLSTATES_OF_OUTAGE)
+    if isinstance(error, asyncpg.InterfaceError):
+        text = str(error)
+        return "closed" in text or "connection" in text
+    if isinstance(error, sqlalchemy.exc.TimeoutError):
+        return True
+    if isinstance(error, nats.errors.Error):
+        return isinstance(error, _BUS_OUTAGES)
+    return isinstance(error, OSError | asyncio.TimeoutError)
+
+
+_BUS_OUTAGES = (
+    nats.errors.TimeoutError,
+    nats.errors.NoRespondersError,
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionReconnectingError,
+    nats.errors.ConnectionDrainingError,
+    nats.errors.StaleConnectionError,
+    nats.errors.NoServersError,
+    nats.errors.OutboundBufferLimitError,
+    nats.js.errors.NoStreamResponseError,
+    nats.js.errors.ServiceUnavailableError,
+)

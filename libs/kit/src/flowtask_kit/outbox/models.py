@@ -1,0 +1,51 @@
+"""An event is a row before it is a message."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Identity, LargeBinary, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flowtask_contracts.events import Event
+from flowtask_kit import traces
+from flowtask_kit.ids import new_id
+
+MAX_EVENT_BYTES = 900_000
+"""Below NATS's default `max_payload` of 1 MiB, so that no row can ever be refused by the server for its size."""
+
+
+class EventTooLarge(Exception):
+    """The event would not fit into one NATS message; what made it must set tighter limits."""
+
+
+class OutboxRow:
+    """The columns of every service's `outbox` table; mixed into `class Outbox(OutboxRow, Base)` with its `source`.
+
+    `seq` is drawn when the row is inserted, after the aggregate's row lock, so rows of one aggregate are in order.
+    """
+
+    __tablename__ = "outbox"
+    source: ClassVar[str]
+
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    event_id: Mapped[UUID]
+    subject: Mapped[str]
+    headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """The row of an event, under a new id and with the trace it belongs to; EventTooLarge above 900,000 bytes."""
+        event_id = new_id()
+        payload = event.cloud_event(event_id, cls.source).to_json()
+        if len(payload) > MAX_EVENT_BYTES:
+            raise EventTooLarge(f"{event.type}: {len(payload)} bytes")
+        row = cls()
+        row.event_id = event_id
+        row.subject = event.bus_subject()
+        row.headers = traces.inject({})
+        row.payload = payload
+        return row

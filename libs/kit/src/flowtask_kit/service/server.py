@@ -1,0 +1,47 @@
+"""Serving an app with uvicorn: readiness goes first, then connections, then the work under way."""
+
+import asyncio
+import signal
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from flowtask_kit.settings import ServiceSettings
+
+
+class _Server(uvicorn.Server):
+    """On SIGTERM /readyz says 503 for `drain_seconds` before listening ends; a second signal ends at once."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._drain_seconds = drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain, or stop at once when draining has begun."""
+        readiness = self._app.state.readiness
+        if readiness.draining or self._drain_seconds == 0 or sig != signal.SIGTERM:
+            readiness.draining = True
+            super().handle_exit(sig, frame)
+            return
+        readiness.draining = True
+        asyncio.get_running_loop().call_later(self._drain_seconds, super().handle_exit, sig, frame)
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return; the exit status is 0."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.stop_seconds),
+        timeout_keep_alive=75,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    _Server(config, app, settings.drain_seconds).run()

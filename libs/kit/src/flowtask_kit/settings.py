@@ -1,0 +1,44 @@
+"""What every service is told from outside. Importing a module reads nothing; `create` reads the environment."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr, UrlConstraints
+from pydantic_core import MultiHostUrl, Url
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PostgresUrl = Annotated[MultiHostUrl, UrlConstraints(allowed_schemes=["postgresql", "postgres"])]
+NatsUrl = Annotated[Url, UrlConstraints(allowed_schemes=["nats", "tls"], default_port=4222)]
+
+
+class ServiceSettings(BaseSettings):
+    """The settings that all services share; each service adds its own in a subclass. Names carry `FLOWTASK_`."""
+
+    model_config = SettingsConfigDict(env_prefix="FLOWTASK_", extra="ignore", frozen=True)
+
+    database_url: SecretStr = Field(
+        description="PostgreSQL URL of the service's own role, which sees only the service's own schema.",
+        examples=["postgresql://flowtask_api:secret@localhost:5432/flowtask"],
+    )
+    nats_url: SecretStr = Field(
+        description="NATS URL of the service's own user.",
+        examples=["nats://api:secret@localhost:4222"],
+    )
+    host: str = Field(default="127.0.0.1", description="Address the HTTP port listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="HTTP port of this service.")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Lowest level logged.")
+    database_pool_size: int = Field(default=10, ge=1, description="PostgreSQL connections of one process.")
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="How long a stopping service answers /readyz with 503 before it refuses new connections.",
+    )
+    stop_seconds: float = Field(default=20.0, gt=0, description="How long work under way may take to end.")
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="OTLP/HTTP base URL that traces are sent to; none are sent without it.",
+        examples=["http://otel-collector:4318"],
+    )
+    crashpoints: str = Field(
+        default="",
+        description="For tests only: `name:n,...` ends the process by SIGKILL when it passes that point the n-th time.",
+    )
