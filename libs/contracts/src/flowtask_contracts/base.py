@@ -1,10 +1,13 @@
 """The root of every contract model, and the text types that our storage can hold."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from pydantic.alias_generators import to_camel
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Contract(BaseModel):
@@ -35,8 +38,8 @@ def _storable(value: str) -> str:
 
 
 def _only_strings(value: Any) -> Any:
-    """Times travel as RFC 3339 strings; numbers, which pydantic would read as epochs, are refused."""
-    if isinstance(value, str | datetime):
+    """Times travel as RFC 3339 strings; numbers, also in strings, which pydantic would read as epochs, are refused."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
         return value
     msg = "must be an RFC 3339 date-time string"
     raise ValueError(msg)

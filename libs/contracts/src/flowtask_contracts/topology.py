@@ -75,12 +75,6 @@ DISPATCHER_INTAKE = Durable(
     filters=("events.>",),
     max_ack_pending=2000,
 )
-DISPATCHER_ERASURES = Durable(
-    name="webhook-dispatcher-erasures",
-    stream="INTERNAL",
-    service="webhook-dispatcher",
-    filters=("internal.workspace.erased",),
-)
 
 FLOWTASK = Topology(
     services=(
@@ -99,5 +93,5 @@ FLOWTASK = Topology(
         Service(name="webhook-dispatcher", schema="webhooks", publishes=("events.webhook.>",)),
     ),
     streams=(EVENTS, INTERNAL),
-    durables=(DISPATCHER_INTAKE, DISPATCHER_ERASURES),
+    durables=(DISPATCHER_INTAKE,),
 )

@@ -7,7 +7,8 @@ import nats.errors
 import nats.js.errors
 import sqlalchemy.exc
 
-_SQLSTATES_OF_OUTAGE = ("08", "53", "57P")
+_SQLSTATES_OF_OUTAGE = ("08", "40", "53", "55P03", "57P")
+"""Connections, deadlocks and serialization, resources, lock timeouts, shutdowns."""
 
 
 def is_outage(error: BaseException) -> bool:

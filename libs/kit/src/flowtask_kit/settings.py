@@ -1,13 +1,26 @@
 """What every service is told from outside. Importing a module reads nothing; `create` reads the environment."""
 
+from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import Field, SecretStr, UrlConstraints
-from pydantic_core import MultiHostUrl, Url
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-PostgresUrl = Annotated[MultiHostUrl, UrlConstraints(allowed_schemes=["postgresql", "postgres"])]
-NatsUrl = Annotated[Url, UrlConstraints(allowed_schemes=["nats", "tls"], default_port=4222)]
+
+def _url_of(*schemes: str) -> Callable[[SecretStr], SecretStr]:
+    """A check that says what is wrong with a URL without repeating it."""
+
+    def check(value: SecretStr) -> SecretStr:
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if scheme not in schemes or not separator or not rest:
+            raise ValueError(f"must be a URL that begins with {' or '.join(f'{known}://' for known in schemes)}")
+        return value
+
+    return check
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_url_of("postgresql", "postgres"))]
+NatsUrl = Annotated[SecretStr, AfterValidator(_url_of("nats", "tls"))]
 
 
 class ServiceSettings(BaseSettings):
@@ -15,11 +28,11 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FLOWTASK_", extra="ignore", frozen=True)
 
-    database_url: SecretStr = Field(
+    database_url: PostgresUrl = Field(
         description="PostgreSQL URL of the service's own role, which sees only the service's own schema.",
         examples=["postgresql://flowtask_api:secret@localhost:5432/flowtask"],
     )
-    nats_url: SecretStr = Field(
+    nats_url: NatsUrl = Field(
         description="NATS URL of the service's own user.",
         examples=["nats://api:secret@localhost:4222"],
     )

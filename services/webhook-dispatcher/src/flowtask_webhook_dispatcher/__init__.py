@@ -1,0 +1,1 @@
+"""Hears every public event and delivers it, signed, to the workspace's endpoints."""

@@ -1,12 +1,7 @@
 """Everything that can have happened. Public events go out as webhooks; internal ones never do."""
 
 from flowtask_contracts.events.envelope import Change, CloudEvent, Event, changes_between
-from flowtask_contracts.events.internal import (
-    MembershipCreated,
-    UserCreated,
-    WorkspaceCreated,
-    WorkspaceErased,
-)
+from flowtask_contracts.events.internal import MembershipCreated, UserCreated, WorkspaceCreated
 from flowtask_contracts.events.projects import ProjectCreated, ProjectDeleted, ProjectUpdated
 from flowtask_contracts.events.tasks import TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
 
@@ -20,7 +15,7 @@ PUBLIC: tuple[type[Event], ...] = (
     ProjectUpdated,
     ProjectDeleted,
 )
-INTERNAL: tuple[type[Event], ...] = (UserCreated, WorkspaceCreated, MembershipCreated, WorkspaceErased)
+INTERNAL: tuple[type[Event], ...] = (UserCreated, WorkspaceCreated, MembershipCreated)
 PUBLIC_TYPES: tuple[str, ...] = tuple(event.type for event in PUBLIC)
 
 __all__ = [
@@ -41,6 +36,5 @@ __all__ = [
     "TaskUpdated",
     "UserCreated",
     "WorkspaceCreated",
-    "WorkspaceErased",
     "changes_between",
 ]

@@ -55,7 +55,7 @@ class Commands:
             raise ServiceUnavailable(retry_after=RETRY_AFTER)
         try:
             message = await self._bus.broker.request(
-                command.model_dump_json(by_alias=True).encode(),
+                command.model_dump_json(by_alias=True, exclude_unset=True).encode(),
                 command.bus_subject(),
                 headers=traces.inject({}),
                 timeout=command.deadline,

@@ -43,6 +43,7 @@ class Bus:
         self.client: Client | None = None
         self.ready = asyncio.Event()
         self._listeners: list[tuple[str, Listener]] = []
+        self._reconnected: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -75,6 +76,10 @@ class Bus:
         self._listeners.append((subject, listener))
         if self.client is not None:
             await self.client.subscribe(subject, cb=listener)
+
+    def on_reconnect(self, callback: Callable[[], None]) -> None:
+        """Call back after each reconnect: the server has forgotten the pulls that were under way."""
+        self._reconnected.append(callback)
 
     async def publish_if_connected(self, subject: str, payload: bytes = b"") -> bool:
         """Send a core NATS message that may be lost; False when there is no connection now."""
@@ -118,6 +123,8 @@ class Bus:
     async def _on_reconnect(self) -> None:
         metrics.BUS_CONNECTED.set(1)
         log.info("bus reconnected")
+        for callback in self._reconnected:
+            callback()
 
 
 def inbox_prefix(service: str) -> str:

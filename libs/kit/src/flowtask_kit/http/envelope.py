@@ -1,8 +1,11 @@
 """The one shape of every JSON answer: `{"data", "meta", "error"}`."""
 
+import operator
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 import orjson
+from pydantic import Field
 from starlette.responses import Response
 
 from flowtask_contracts.base import Contract
@@ -12,20 +15,26 @@ T = TypeVar("T")
 
 
 class PageMeta(Contract):
-    """Where a page stands: by number (`total` is exact up to 10,000) or by cursor, whichever was asked for."""
+    """Where a numbered page stands; `total` is exact up to 10,000, and `total_capped` is there when it is more."""
 
-    page: int | None = None
-    per_page: int | None = None
-    total: int | None = None
-    total_capped: bool | None = None
-    next_cursor: str | None = None
+    page: int
+    per_page: int
+    total: int
+    total_capped: bool = Field(default=False, exclude_if=operator.not_)
+
+
+class CursorMeta(Contract):
+    """Where a page by cursor stands; `next_cursor` is null on the last one."""
+
+    per_page: int
+    next_cursor: str | None
 
 
 class Envelope(Contract, Generic[T]):
     """A successful answer."""
 
     data: T
-    meta: PageMeta | None = None
+    meta: PageMeta | CursorMeta | None = None
     error: None = None
 
 
@@ -38,8 +47,10 @@ class ErrorEnvelope(Contract):
 
 
 def error_response(error: FlowTaskError, headers: dict[str, str] | None = None) -> Response:
-    """The refusal as a response, with `Retry-After` where the error knows when."""
+    """The refusal as a response, with `Retry-After` where the error knows when and the scheme that a 401 must name."""
     sent = dict(headers or {})
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        sent["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         sent["Retry-After"] = str(error.retry_after)
     body = ErrorEnvelope(error=error.body).model_dump(mode="json", by_alias=True)

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Response
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from flowtask_kit import crashpoints, logs, traces
@@ -19,6 +20,9 @@ from flowtask_kit.service.resources import Resources
 log = logs.get(__name__)
 
 Hook = Callable[[], Awaitable[None]]
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""The framework's own: RequestShell makes the one span, log line and metric of a request."""
+
 READINESS_SECONDS = 1.0
 """How long an answer of /readyz is reused, so that probes cost the database nothing."""
 
@@ -61,11 +65,13 @@ def create_service(
     needs_bus: bool,
     on_start: Sequence[Hook] = (),
     on_stop: Sequence[Hook] = (),
+    on_close: Sequence[Hook] = (),
     **app_options: Any,
 ) -> FastAPI:
     """The app of a service: probes, metrics, error envelope, request ids; starts the bus, the relay and `on_start`.
 
-    `on_stop` hooks run before anything is closed, in order: they finish or hand back the work under way.
+    `on_stop` hooks run before anything is closed, in order: they finish or hand back the work under way. `on_close`
+    hooks run after the background loops have ended.
     """
     readiness = Readiness(resources, migrations, needs_bus=needs_bus)
 
@@ -79,6 +85,8 @@ def create_service(
             stack.callback(provider.shutdown)
             stack.push_async_callback(resources.database.close)
             stack.push_async_callback(resources.bus.stop)
+            for hook in on_close:
+                stack.push_async_callback(hook)
             stack.push_async_callback(resources.background.stop)
             resources.bus.start()
             resources.background.start("relay", resources.relay().run)
@@ -91,7 +99,7 @@ def create_service(
                 await hook()
         log.info("service stopped")
 
-    app = FastAPI(lifespan=lifespan, default_response_class=JsonResponse, **app_options)
+    app = FastAPI(lifespan=lifespan, telemetry=_NO_TELEMETRY, **app_options)
     app.state.resources = resources
     app.state.readiness = readiness
     errors.install(app)

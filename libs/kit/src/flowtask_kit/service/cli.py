@@ -2,13 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from fastapi import FastAPI
 from pydantic import ValidationError
 
 from flowtask_kit.database.migrations import MigrationSet
+from flowtask_kit.outages import is_outage
 from flowtask_kit.service.server import serve
 from flowtask_kit.settings import ServiceSettings
 
@@ -37,8 +39,22 @@ def parser_of(
 
 
 def run(command: str, settings: S, migrations: MigrationSet, create_app: Callable[[S], FastAPI]) -> None:
-    """Run `serve` or `migrate`."""
+    """Run `serve` or `migrate`; a migration that cannot reach the database ends the process with 1 and one line."""
     if command == "migrate":
-        migrations.upgrade(settings.database_url.get_secret_value())
+        with outage_ends_the_process():
+            migrations.upgrade(settings.database_url.get_secret_value())
     else:
         serve(create_app(settings), settings)
+
+
+@contextmanager
+def outage_ends_the_process() -> Iterator[None]:
+    """For commands that are run by hand: a database or broker that is away is one line on stderr and the status 1."""
+    try:
+        yield
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        sys.stderr.write(f"The database cannot be reached: {reason}\n")
+        raise SystemExit(1) from None

@@ -19,14 +19,14 @@ class _Server(uvicorn.Server):
         self._drain_seconds = drain_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain, or stop at once when draining has begun."""
+        """Begin to drain, or stop at once when draining has begun; the signal is spent, so the exit status is 0."""
         readiness = self._app.state.readiness
         if readiness.draining or self._drain_seconds == 0 or sig != signal.SIGTERM:
-            readiness.draining = True
-            super().handle_exit(sig, frame)
-            return
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
+        else:
+            asyncio.get_running_loop().call_later(self._drain_seconds, setattr, self, "should_exit", True)
         readiness.draining = True
-        asyncio.get_running_loop().call_later(self._drain_seconds, super().handle_exit, sig, frame)
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:

@@ -25,7 +25,8 @@ def _run(connection: Connection) -> None:
         connection=connection,
         target_metadata=migrations.metadata,
         version_table_schema=migrations.schema,
-        include_schemas=False,
+        include_schemas=True,
+        include_name=migrations.names,
         include_object=migrations.includes,
         compare_server_default=False,
         transaction_per_migration=True,
@@ -36,7 +37,11 @@ def _run(connection: Connection) -> None:
 
 
 async def _main() -> None:
-    engine = create_async_engine(driver_url(config.attributes["url"]), poolclass=NullPool)
+    """Comparing needs a search path without the schema: with it PostgreSQL describes what is there without its schema."""
+    settings = {"search_path": "pg_catalog"} if config.attributes["compares"] else {}
+    engine = create_async_engine(
+        driver_url(config.attributes["url"]), poolclass=NullPool, connect_args={"server_settings": settings}
+    )
     async with engine.connect() as connection:
         await connection.run_sync(_run)
     await engine.dispose()

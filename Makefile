@@ -1,0 +1,58 @@
+# FlowTask. `make` alone prints this list; `make up` needs Python >= 3.11 and a package registry, nothing else.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Relative paths on purpose: the clone may lie in a folder with spaces.
+BIN := .venv/bin
+PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
+
+.PHONY: help up down demo test test-fast check format lock e2e bench clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+up: .venv/.synced ## start FlowTask on this machine; Ctrl-C ends it
+	@exec $(BIN)/flowtask up
+
+down: .venv/.synced ## end a FlowTask that was started from this folder
+	@exec $(BIN)/flowtask down
+
+demo: .venv/.synced ## see a task's webhooks arrive, signatures checked
+	@exec $(BIN)/flowtask demo
+
+test: .venv/.synced ## all tests: real PostgreSQL, real NATS, real processes
+	$(BIN)/pytest -n 2 --dist loadfile
+
+test-fast: .venv/.synced ## tests of libraries, services and tools, without tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile libs services tools
+
+e2e: .venv/.synced ## tests of all processes together, SIGKILL included
+	$(BIN)/pytest tests/e2e
+
+check: .venv/.synced ## lint, formatting, types, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.synced ## put the code into its form
+	$(BIN)/ruff check --fix --exit-zero
+	$(BIN)/ruff format
+
+lock: .venv/.synced ## resolve dependencies anew after a pyproject.toml has changed
+	tools/local/uv.sh lock
+	tools/local/uv.sh sync --frozen
+	@touch .venv/.synced
+
+bench: .venv/.synced ## measure load and latency
+	$(BIN)/python -m bench
+
+clean: ## remove what was built or cached; .flowtask, with its data, stays
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+
+# Everything above stands on this: the environment, made again only when a dependency has changed.
+.venv/.synced: uv.lock $(PROJECTS) tools/local/uv.sh
+	@tools/local/uv.sh sync --frozen
+	@touch .venv/.synced

@@ -1,0 +1,43 @@
+"""The webhook dispatcher as an ASGI app: probes outside, commands and events on the bus."""
+
+from fastapi import FastAPI
+
+from flowtask_contracts.topology import FLOWTASK
+from flowtask_kit.bus.answers import Answers
+from flowtask_kit.service.app import create_service
+from flowtask_kit.service.resources import Resources
+
+from .database import MIGRATIONS, CommandRecord
+from .deliveries import answers as delivery_answers
+from .dispatch.dispatcher import Dispatcher
+from .endpoints import answers as endpoint_answers
+from .endpoints.service import EndpointRules
+from .keyring import KeyRing
+from .settings import DispatcherSettings
+from .transport import AddressPolicy
+
+SERVICE = FLOWTASK.service("webhook-dispatcher")
+
+
+def create_app(settings: DispatcherSettings) -> FastAPI:
+    """The service; InvalidKeyRing if the configured key ring cannot be used."""
+    keyring = KeyRing.parse(settings.webhooks_secret_keys.get_secret_value())
+    policy = AddressPolicy(settings.webhooks_allow_private_networks)
+    resources = Resources.create(SERVICE, settings)
+    dispatcher = Dispatcher(resources, settings, keyring, policy)
+    answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
+    rules = EndpointRules(
+        keyring, policy, allow_http=settings.webhooks_allow_http, most=settings.webhooks_max_endpoints
+    )
+    endpoint_answers.register(answers, rules)
+    delivery_answers.register(answers, dispatcher.wake)
+    return create_service(
+        resources,
+        MIGRATIONS,
+        needs_bus=True,
+        on_start=[dispatcher.start],
+        on_stop=[dispatcher.stop],
+        on_close=[dispatcher.close],
+        title="FlowTask webhook dispatcher",
+        openapi_url=None,
+    )

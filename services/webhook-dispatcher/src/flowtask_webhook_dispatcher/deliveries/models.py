@@ -1,0 +1,220 @@
+"""What happened to each event at each endpoint, and what is still due. The rules are pure and decide everything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flowtask_contracts.commands.webhooks import Attempt as AttemptView
+from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
+from flowtask_contracts.commands.webhooks import DeliveryStatus, Trigger
+
+from ..database import Base
+
+SCHEDULE = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=25))
+"""Waits before the second, third and fourth try."""
+
+_RETRYABLE = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The receiver said 2xx."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Trying again may help; the receiver may ask for a longer wait."""
+
+    wait: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Trying again cannot help."""
+
+
+Outcome = Accepted | Failed | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Nothing is due any more: it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueAgain:
+    """Another attempt at that time."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Nothing is due any more: it did not arrive."""
+
+
+Next = Delivered | DueAgain | GivenUp
+
+
+def outcome_of(status: int) -> Outcome:
+    """2xx is delivered; 5xx, 408, 425 and 429 may be tried again; every other status, 3xx too, is final."""
+    if 200 <= status < 300:  # noqa: PLR2004 - status classes
+        return Accepted()
+    if status >= 500 or status in _RETRYABLE:  # noqa: PLR2004
+        return Failed()
+    return Gone()
+
+
+def settle(
+    attempts: int, outcome: Outcome, schedule: Sequence[timedelta], now: datetime, *, jitter: float = 0.0
+) -> Next:
+    """What follows the `attempts`-th attempt: delivered, given up, or due again; nothing else can.
+
+    `jitter` (0 to 1) lengthens a wait by up to a tenth of it; a wait is never shorter than the schedule says.
+    """
+    match outcome:
+        case Accepted():
+            return Delivered()
+        case Failed(wait) if attempts <= len(schedule):
+            planned = schedule[attempts - 1]
+            return DueAgain(at=now + max(planned + planned * 0.1 * jitter, wait))
+        case Failed() | Gone():
+            return GivenUp()
+
+
+def status_of(following: Next) -> DeliveryStatus:
+    """The delivery's status once that is settled."""
+    match following:
+        case Delivered():
+            return DeliveryStatus.DELIVERED
+        case DueAgain():
+            return DeliveryStatus.PENDING
+        case GivenUp():
+            return DeliveryStatus.FAILED
+
+
+class Message(Base):
+    """A public event as it came from the bus, matched or not; kept for 30 days in daily partitions."""
+
+    __tablename__ = "messages"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (event_id)"},)
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    workspace_id: Mapped[UUID]
+    type: Mapped[str]
+    resource_id: Mapped[str]
+    stream_seq: Mapped[int] = mapped_column(BigInteger)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class Delivery(Base):
+    """One event at one endpoint. `attempts` counts every answer or failure received, scheduled or not."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_endpoint_id_event_id", "endpoint_id", "event_id"),
+        {"postgresql_partition_by": "RANGE (event_id)"},
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
+    delivery_id: Mapped[UUID]
+    workspace_id: Mapped[UUID]
+    type: Mapped[str]
+    resource_id: Mapped[str]
+    status: Mapped[str]
+    attempts: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    last_attempt_at: Mapped[datetime | None]
+    last_status_code: Mapped[int | None]
+    last_error: Mapped[str | None]
+
+    def view(self, next_attempt_at: datetime | None) -> DeliveryView:
+        """What the owner sees."""
+        return DeliveryView(
+            id=self.delivery_id,
+            event_id=self.event_id,
+            endpoint_id=self.endpoint_id,
+            event=self.type,
+            resource_id=self.resource_id,
+            status=DeliveryStatus(self.status),
+            attempts=self.attempts,
+            created_at=self.created_at,
+            last_attempt_at=self.last_attempt_at,
+            next_attempt_at=next_attempt_at,
+            last_status_code=self.last_status_code,
+            last_error=self.last_error,
+        )
+
+
+class Attempt(Base):
+    """One request to a receiver and what came back."""
+
+    __tablename__ = "attempts"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (event_id)"},)
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
+    attempt_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    trigger: Mapped[str]
+    at: Mapped[datetime]
+    duration_ms: Mapped[int]
+    status_code: Mapped[int | None]
+    error: Mapped[str | None]
+    response_body: Mapped[str | None]
+
+    def view(self) -> AttemptView:
+        """What the owner sees."""
+        return AttemptView(
+            number=self.attempt_no,
+            trigger=Trigger(self.trigger),
+            at=self.at,
+            duration_ms=self.duration_ms,
+            status_code=self.status_code,
+            error=self.error,
+            response_body=self.response_body,
+        )
+
+
+class Due(Base):
+    """Work: an attempt to be made at `next_attempt_at`. Deleted when the delivery is settled.
+
+    `claim_no` is the fence: it rises with each claim, and only a result of the current claim settles. `attempts`
+    counts scheduled attempts. A manual attempt leaves it as it is and goes back to `resume_at`, if there is one.
+    """
+
+    __tablename__ = "due"
+    __table_args__ = (
+        Index("ix_due_first", "endpoint_id", "next_attempt_at", postgresql_where=text("attempts = 0")),
+        Index("ix_due_retry", "endpoint_id", "next_attempt_at", postgresql_where=text("attempts > 0")),
+        Index("ix_due_event_id", "event_id"),
+    )
+
+    delivery_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID]
+    endpoint_id: Mapped[UUID]
+    stream_seq: Mapped[int] = mapped_column(BigInteger)
+    order_key: Mapped[str | None]
+    next_attempt_at: Mapped[datetime]
+    lease_until: Mapped[datetime] = mapped_column(server_default=text("'-infinity'"))
+    claim_no: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    trigger: Mapped[str] = mapped_column(server_default=text("'schedule'"))
+    resume_at: Mapped[datetime | None]
+
+
+class UnreadableMessage(Base):
+    """A message of the stream that is not an event: never sent, never dropped, kept for whoever mends its sender."""
+
+    __tablename__ = "unreadable_messages"
+
+    stream_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    subject: Mapped[str]
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    error: Mapped[str]
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -1,0 +1,66 @@
+"""What owners ask about deliveries, and retrying one by hand."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flowtask_contracts.commands.webhooks import Deliveries, DeliveryDetail, GetDelivery, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
+
+from ..cursors import cursor_id
+from ..dispatch.payload import PublicEvent
+from ..endpoints import queries as endpoint_queries
+from ..endpoints.errors import EndpointNotFound
+from . import queries
+from .errors import DeliveryNotFound, EndpointIsGone
+from .models import Delivery
+
+
+async def page(tx: AsyncSession, command: ListDeliveries) -> Deliveries:
+    """A page of an endpoint's deliveries, newest first; the cursor is the last event id seen."""
+    known = await tx.scalar(endpoint_queries.any_endpoint(command.workspace_id, command.endpoint_id))
+    if known is None:
+        raise EndpointNotFound
+    rows = (await tx.execute(queries.deliveries(command, cursor_id(command.cursor)))).all()
+    shown = rows[: command.limit]
+    return Deliveries(
+        items=tuple(delivery.view(due_at) for delivery, due_at in shown),
+        next_cursor=str(shown[-1][0].event_id) if len(rows) > command.limit else None,
+    )
+
+
+async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
+    """One delivery with the body that is sent and all attempts."""
+    delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id)
+    message = (await tx.scalars(queries.message(delivery.event_id))).one()
+    attempts = (await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id))).all()
+    event = PublicEvent.parse(message.payload)
+    return DeliveryDetail(
+        **dict(delivery.view(due_at)),
+        payload=event.document_for(delivery.delivery_id),
+        attempt_log=tuple(attempt.view() for attempt in attempts),
+    )
+
+
+async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
+    """Have one more attempt made now, outside the schedule; it adds to the delivery and never undoes `delivered`."""
+    delivery, _ = await _delivery(tx, command.workspace_id, command.delivery_id)
+    endpoint = await tx.scalar(endpoint_queries.endpoint(command.workspace_id, delivery.endpoint_id))
+    if endpoint is None:
+        raise EndpointIsGone
+    message = (await tx.scalars(queries.message(delivery.event_id))).one()
+    await tx.execute(queries.due_now(delivery, message.stream_seq))
+    await tx.execute(queries.pending_again(delivery))
+    delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id, fresh=True)
+    return delivery.view(due_at)
+
+
+async def _delivery(
+    tx: AsyncSession, workspace_id: UUID, delivery_id: UUID, *, fresh: bool = False
+) -> tuple[Delivery, datetime | None]:
+    statement = queries.delivery(workspace_id, delivery_id).execution_options(populate_existing=fresh)
+    row = (await tx.execute(statement)).one_or_none()
+    if row is None:
+        raise DeliveryNotFound
+    return row[0], row[1]

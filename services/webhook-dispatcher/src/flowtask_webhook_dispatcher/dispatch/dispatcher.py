@@ -1,0 +1,121 @@
+"""The loops of delivery put together, and their orderly end."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from flowtask_contracts.topology import DISPATCHER_INTAKE
+from flowtask_kit import logs
+from flowtask_kit.database.engine import SERVER_SETTINGS, plain_dsn
+from flowtask_kit.service.resources import Resources
+
+from ..deliveries.partitions import keep_partitions
+from ..endpoints.directory import Directory
+from ..keyring import KeyRing
+from ..settings import DispatcherSettings
+from ..transport import AddressPolicy, HookClient
+from .intake import Intake
+from .journal import Journal
+from .lanes import Lanes
+from .pull import Pull
+from .recorder import Recorder
+from .retrier import Retrier
+from .sender import Sender
+
+log = logs.get(__name__)
+
+IN_HAND = 1500
+"""Messages that one process holds unacknowledged at most; below the durable's `max_ack_pending`."""
+CLAIM_MARGIN = timedelta(seconds=5)
+PARTITION_SECONDS = 3600.0
+
+
+class Dispatcher:
+    """Intake, lanes, sender, recorder and retrier of one process."""
+
+    def __init__(
+        self, resources: Resources, settings: DispatcherSettings, keyring: KeyRing, policy: AddressPolicy
+    ) -> None:
+        self._resources = resources
+        self._settings = settings
+        self._directory = Directory(keyring, allow_http=settings.webhooks_allow_http)
+        self._client = HookClient(policy, allow_http=settings.webhooks_allow_http)
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._intake: Intake | None = None
+        self._lanes: Lanes | None = None
+        self._recorder: Recorder | None = None
+        self._retrier: Retrier | None = None
+
+    def wake(self) -> None:
+        """Something became due: look now."""
+        if self._retrier is not None:
+            self._retrier.wake()
+
+    async def start(self) -> None:
+        """Build and start the loops; a database or broker that is away is waited for inside them."""
+        settings, background = self._settings, self._resources.background
+        self._pool = pool = await asyncpg.create_pool(
+            plain_dsn(settings.database_url.get_secret_value()),
+            min_size=0,
+            max_size=4,
+            timeout=5,
+            command_timeout=15,
+            server_settings={**SERVER_SETTINGS, "application_name": "flowtask-webhook-dispatch"},
+        )
+        claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
+        journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
+        recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
+        sender = Sender(self._client, self._directory, recorder, timeout=settings.webhooks_timeout_seconds)
+        lanes = Lanes(
+            sender.send, self.wake, each=settings.webhooks_endpoint_concurrency, total=settings.webhooks_concurrency
+        )
+        pull = Pull(self._resources.bus, DISPATCHER_INTAKE, lambda: IN_HAND - intake.in_hand)
+        intake = Intake(pool, self._resources.bus, pull, self._directory, lanes)
+        intake.record_with(recorder)
+        retrier = Retrier(pool, self._directory, lanes, recorder, claim=claim)
+        self._intake, self._lanes, self._recorder, self._retrier = intake, lanes, recorder, retrier
+        for name, loop in (
+            ("partitions", self._keep_partitions),
+            ("recorder", recorder.run),
+            ("answers", intake.answer),
+            ("hold", intake.hold),
+            ("intake", intake.run),
+            ("retrier", retrier.run),
+        ):
+            background.start(name, loop)
+
+    async def stop(self) -> None:
+        """Hand back what was not sent, let attempts under way end, put everything on record."""
+        assert self._intake is not None
+        assert self._lanes is not None
+        assert self._recorder is not None
+        assert self._retrier is not None
+        assert self._pool is not None
+        self._retrier.stop()
+        await self._intake.stop()
+        try:
+            async with asyncio.timeout(self._settings.webhooks_timeout_seconds + 1):
+                await self._lanes.idle()
+        except TimeoutError:
+            self._lanes.abandon()
+        try:
+            async with asyncio.timeout(5):
+                await self._recorder.drained()
+        except TimeoutError:
+            log.warning("not everything is on record; messages and leases come back")
+        await self._intake.answer_all()
+        await self._client.aclose()
+
+    async def close(self) -> None:
+        """Give back the database connections, once the loops have ended."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _keep_partitions(self) -> None:
+        assert self._pool is not None
+        while True:
+            async with self._pool.acquire() as connection:
+                await keep_partitions(connection, datetime.now(UTC).date())
+            await asyncio.sleep(PARTITION_SECONDS)

@@ -1,0 +1,206 @@
+"""Writing what has happened, one transaction a batch."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from flowtask_contracts.commands.webhooks import Trigger
+from flowtask_kit.ids import utc_now
+
+from ..deliveries.models import SCHEDULE, Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of
+from . import metrics, statements
+from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result
+
+NO_LEASE = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Journal:
+    """Turns entries into rows. `lease` is how long a claim of an attempt under way holds; `due` hears of due times."""
+
+    def __init__(self, *, lease: timedelta, due: Callable[[datetime], None]) -> None:
+        self._lease = lease
+        self._due = due
+
+    async def write(self, pool: "asyncpg.Pool[Any]", batch: Sequence[Entry]) -> None:
+        """Commit all of the batch or nothing."""
+        attempted = [entry for entry in batch if isinstance(entry, Attempted)]
+        deferred = [entry for entry in batch if isinstance(entry, Deferred)]
+        async with pool.acquire() as connection, connection.transaction():
+            await _messages(connection, batch)
+            await self._defer(connection, deferred)
+            await self._fresh(connection, [entry for entry in attempted if entry.parcel.claim_no == 0])
+            await self._claimed(connection, [entry for entry in attempted if entry.parcel.claim_no > 0])
+            await _release(connection, [entry for entry in batch if isinstance(entry, Released)])
+            await _cancel(connection, [entry.parcel for entry in batch if isinstance(entry, Cancelled)])
+
+    async def _defer(self, connection: Any, entries: Sequence[Deferred]) -> None:
+        if not entries:
+            return
+        parcels = [entry.parcel for entry in entries]
+        await connection.execute(statements.PENDING, *_columns(parcels))
+        leased_until = utc_now() + self._lease
+        await connection.execute(
+            statements.DUE,
+            [parcel.delivery_id for parcel in parcels],
+            [parcel.event.id for parcel in parcels],
+            [parcel.receiver.id for parcel in parcels],
+            [parcel.stream_seq for parcel in parcels],
+            [entry.due_at for entry in entries],
+            [leased_until if entry.leased else NO_LEASE for entry in entries],
+            [1 if entry.leased else 0 for entry in entries],
+            [parcel.attempts for parcel in parcels],
+        )
+        backlog = {entry.parcel.receiver.id for entry in entries if entry.backlog}
+        if backlog:
+            await manage(connection, backlog)
+        for entry in entries:
+            self._due(entry.due_at)
+
+    async def _fresh(self, connection: Any, entries: Sequence[Attempted]) -> None:
+        """First attempts straight from the stream: the due table is touched only if another one is needed."""
+        if not entries:
+            return
+        now = utc_now()
+        followed = [(entry, _next(entry.result, entry.parcel.attempts + 1, now)) for entry in entries]
+        rows = await _record(connection, [(entry, following) for entry, following in followed])
+        twice = [row["delivery_id"] for row in rows if row["attempts"] > 1 and row["status"] == "delivered"]
+        if twice:
+            await connection.execute(statements.DUE_DONE, twice)
+        again = [(entry.parcel, following.at) for entry, following in followed if isinstance(following, DueAgain)]
+        if again:
+            await connection.execute(
+                statements.DUE,
+                [parcel.delivery_id for parcel, _ in again],
+                [parcel.event.id for parcel, _ in again],
+                [parcel.receiver.id for parcel, _ in again],
+                [parcel.stream_seq for parcel, _ in again],
+                [at for _, at in again],
+                [NO_LEASE] * len(again),
+                [0] * len(again),
+                [parcel.attempts + 1 for parcel, _ in again],
+            )
+        for _, at in again:
+            self._due(at)
+
+    async def _claimed(self, connection: Any, entries: Sequence[Attempted]) -> None:
+        """Results of due rows: only the current claim's settles, except success, which always does."""
+        if not entries:
+            return
+        locked = await connection.fetch(statements.SETTLE_LOCK, [entry.parcel.delivery_id for entry in entries])
+        rows = {row["delivery_id"]: row for row in locked}
+        now = utc_now()
+        settled: list[tuple[Attempted, Next]] = []
+        done: list[UUID] = []
+        again: list[tuple[UUID, datetime, int]] = []
+        for entry in entries:
+            row = rows.get(entry.parcel.delivery_id)
+            current = row is not None and row["claim_no"] == entry.parcel.claim_no
+            if not current and not isinstance(entry.result.outcome, Accepted):
+                metrics.LATE_RESULTS.inc()
+                continue
+            following, attempts = _after_claim(entry.result, row, now)
+            settled.append((entry, following))
+            if isinstance(following, DueAgain):
+                again.append((entry.parcel.delivery_id, following.at, attempts))
+            else:
+                done.append(entry.parcel.delivery_id)
+        await _record(connection, settled)
+        if done:
+            await connection.execute(statements.DUE_DONE, done)
+        if again:
+            await connection.execute(statements.DUE_AGAIN, *(list(column) for column in zip(*again, strict=True)))
+        for _, at, _ in again:
+            self._due(at)
+
+
+def _after_claim(result: Result, row: Any, now: datetime) -> tuple[Next, int]:
+    """What follows a due row's attempt, and the scheduled attempts it counts from then on."""
+    if row is None:
+        return Delivered(), 0
+    attempts: int = row["attempts"]
+    if row["trigger"] == Trigger.SCHEDULE:
+        return _next(result, attempts + 1, now), attempts + 1
+    if isinstance(result.outcome, Accepted):
+        return Delivered(), attempts
+    if row["resume_at"] is not None:
+        return DueAgain(at=max(row["resume_at"], now)), attempts
+    return GivenUp(), attempts
+
+
+def _next(result: Result, attempts: int, now: datetime) -> Next:
+    return settle(attempts, result.outcome, SCHEDULE, now, jitter=random.random())  # noqa: S311 - spreads load
+
+
+async def _record(connection: Any, settled: Sequence[tuple[Attempted, Next]]) -> list[asyncpg.Record]:
+    if not settled:
+        return []
+    rows: list[asyncpg.Record] = await connection.fetch(
+        statements.RECORD,
+        *_columns([entry.parcel for entry, _ in settled]),
+        [status_of(following).value for _, following in settled],
+        [entry.parcel.trigger.value for entry, _ in settled],
+        [entry.result.at for entry, _ in settled],
+        [entry.result.duration_ms for entry, _ in settled],
+        [entry.result.status_code for entry, _ in settled],
+        [entry.result.error for entry, _ in settled],
+        [entry.result.response_body for entry, _ in settled],
+    )
+    return rows
+
+
+def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
+    """The columns that name a delivery: event, endpoint, delivery and workspace ids, type, resource."""
+    return (
+        [parcel.event.id for parcel in parcels],
+        [parcel.receiver.id for parcel in parcels],
+        [parcel.delivery_id for parcel in parcels],
+        [parcel.event.workspace_id for parcel in parcels],
+        [parcel.event.type for parcel in parcels],
+        [parcel.event.resource_id for parcel in parcels],
+    )
+
+
+async def _messages(connection: Any, batch: Iterable[Entry]) -> None:
+    """Every event that came with the stream, once, matched or not."""
+    arrivals = {}
+    for entry in batch:
+        if entry.arrival is not None:
+            arrivals[entry.arrival.event.id] = entry.arrival
+    if not arrivals:
+        return
+    events = [arrival.event for arrival in arrivals.values()]
+    await connection.execute(
+        statements.MESSAGES,
+        [event.id for event in events],
+        [event.workspace_id for event in events],
+        [event.type for event in events],
+        [event.resource_id for event in events],
+        [arrival.stream_seq for arrival in arrivals.values()],
+        [event.raw for event in events],
+    )
+
+
+async def _release(connection: Any, entries: Sequence[Released]) -> None:
+    if entries:
+        await connection.execute(
+            statements.RELEASE,
+            [entry.parcel.delivery_id for entry in entries],
+            [entry.parcel.claim_no for entry in entries],
+            [entry.due_at for entry in entries],
+        )
+
+
+async def _cancel(connection: Any, parcels: Sequence[Parcel]) -> None:
+    if parcels:
+        await connection.execute(statements.CANCEL, *_columns(parcels))
+        await connection.execute(statements.DUE_DONE, [parcel.delivery_id for parcel in parcels])
+
+
+async def manage(connection: Any, endpoint_ids: Iterable[UUID]) -> None:
+    """Have endpoints managed: their events become due rows, sent by the one replica that holds their lease."""
+    revision = await connection.fetchval(statements.REVISION)
+    await connection.execute(statements.MANAGE, list(endpoint_ids), revision)

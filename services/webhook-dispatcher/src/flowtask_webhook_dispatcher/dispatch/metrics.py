@@ -1,0 +1,24 @@
+"""Delivery health. No label holds an endpoint or a tenant: those are questions for SQL."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ATTEMPTS = Counter("flowtask_webhook_attempts_total", "Attempts by what came back.", ("outcome",))
+ATTEMPT_SECONDS = Histogram(
+    "flowtask_webhook_attempt_seconds",
+    "Time from the start of an attempt to its answer.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+FIRST_ATTEMPT_SECONDS = Histogram(
+    "flowtask_webhook_first_attempt_seconds",
+    "Time from the event to the start of its first attempt.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0),
+)
+IN_FLIGHT = Gauge("flowtask_webhook_in_flight", "Attempts under way in this process.")
+IN_HAND = Gauge("flowtask_webhook_in_hand", "Stream messages pulled and not yet acknowledged by this process.")
+DEFERRED = Counter("flowtask_webhook_deferred_total", "Deliveries that became due rows, by reason.", ("reason",))
+CLAIMED = Counter("flowtask_webhook_claimed_total", "Due rows claimed.")
+LATE_RESULTS = Counter("flowtask_webhook_late_results_total", "Results that came after their claim was lost.")
+UNRECORDED = Counter("flowtask_webhook_unrecorded_total", "Entries that the database refused.")
+UNREADABLE = Counter(
+    "flowtask_webhook_unreadable_total", "Stream messages that are not events; kept apart, never sent."
+)

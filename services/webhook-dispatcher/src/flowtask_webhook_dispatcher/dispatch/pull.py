@@ -1,0 +1,99 @@
+"""A prefetching pull on the intake's durable consumer: the next request is sent before the last one is used up."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+
+from flowtask_contracts.topology import Durable
+from flowtask_kit.bus.connection import Bus
+
+BATCH = 500
+EXPIRES_SECONDS = 5
+
+
+class Pull:
+    """Messages of one durable, gathered as they come. `room` says how many more may be asked for."""
+
+    def __init__(self, bus: Bus, durable: Durable, room: Callable[[], int]) -> None:
+        self._bus = bus
+        self._room = room
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{durable.stream}.{durable.name}"
+        self._subscription: Subscription | None = None
+        self._inbox = ""
+        self._arrived: list[Msg] = []
+        self._some = asyncio.Event()
+        self._asked = 0
+        self._heard_at = 0.0
+
+    async def open(self) -> None:
+        """Subscribe to the inbox that the server delivers to."""
+        client = self._client()
+        self._inbox = client.new_inbox()
+        self._subscription = await client.subscribe(self._inbox, cb=self._receive, pending_msgs_limit=-1)
+        self._bus.on_reconnect(self._forget)
+        self._heard_at = asyncio.get_running_loop().time()
+
+    async def close(self) -> list[Msg]:
+        """Stop hearing; returns what has arrived and was not taken."""
+        if self._subscription is not None:
+            try:
+                await self._subscription.unsubscribe()
+            except NatsError:
+                self._subscription = None
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    async def batch(self, wait: float) -> list[Msg]:
+        """All messages that have arrived; waits up to `wait` seconds for the first."""
+        await self._ask()
+        if not self._arrived:
+            try:
+                async with asyncio.timeout(wait):
+                    await self._some.wait()
+            except TimeoutError:
+                return []
+        self._some.clear()
+        arrived, self._arrived = self._arrived, []
+        await self._ask()
+        return arrived
+
+    async def _ask(self) -> None:
+        """Keep the server supplied with requests, as far as there is room."""
+        now = asyncio.get_running_loop().time()
+        if self._asked and now - self._heard_at > EXPIRES_SECONDS + 2:
+            self._asked = 0  # the server forgot our requests: it was away
+        wanted = min(BATCH, self._room() - self._asked)
+        if self._asked > BATCH // 2 or wanted <= 0 or not self._bus.connected:
+            return
+        request: dict[str, Any] = {"batch": wanted, "expires": EXPIRES_SECONDS * 1_000_000_000}
+        await self._client().publish(self._subject, orjson.dumps(request), reply=self._inbox)
+        if not self._asked:
+            self._heard_at = now
+        self._asked += wanted
+
+    async def _receive(self, message: Msg) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        headers = message.headers
+        if headers and "Status" in headers and not message.reply:
+            unused = headers.get("Nats-Pending-Messages")
+            self._asked = max(0, self._asked - int(unused)) if unused else 0
+        else:
+            self._asked = max(0, self._asked - 1)
+            self._arrived.append(message)
+        self._some.set()
+
+    def _forget(self) -> None:
+        """After a reconnect the server no longer knows what was asked."""
+        self._asked = 0
+        self._some.set()
+
+    def _client(self) -> Client:
+        client = self._bus.client
+        assert client is not None
+        return client

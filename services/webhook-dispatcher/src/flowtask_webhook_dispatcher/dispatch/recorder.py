@@ -1,0 +1,112 @@
+"""The one writer of history in a process: gathers what has happened, commits it in batches, then acknowledges.
+
+Nothing is acknowledged before it is on record. While the database is away entries wait here, and `healthy` is
+cleared, so that nobody sends what could not be recorded.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+from flowtask_kit import logs
+from flowtask_kit.outages import is_outage
+
+from . import metrics
+from .journal import Journal
+from .work import Arrival, Entry, Seen
+
+log = logs.get(__name__)
+
+BATCH = 500
+
+
+class Recorder:
+    """Takes entries from anywhere in the process and puts them on record in order."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", journal: Journal, settled: Callable[[Arrival], None]) -> None:
+        self._pool = pool
+        self._journal = journal
+        self._settled = settled
+        self._pending: deque[Entry] = deque()
+        self._more = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.healthy = asyncio.Event()
+        self.healthy.set()
+
+    def put(self, entry: Entry) -> None:
+        """Have an entry recorded soon."""
+        self._pending.append(entry)
+        self._idle.clear()
+        self._more.set()
+
+    async def drained(self) -> None:
+        """Wait until everything that was put is on record."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Record for ever."""
+        while True:
+            await self._more.wait()
+            batch = self._take()
+            if not batch:
+                self._more.clear()
+                self._idle.set()
+                continue
+            await self._record(batch)
+
+    def _take(self) -> list[Entry]:
+        """The next entries, each delivery at most once: an UPSERT cannot touch a row twice."""
+        batch: list[Entry] = []
+        keys = set()
+        while self._pending and len(batch) < BATCH:
+            entry = self._pending[0]
+            if not isinstance(entry, Seen):
+                key = entry.parcel.key
+                if key in keys:
+                    break
+                keys.add(key)
+            batch.append(self._pending.popleft())
+        return batch
+
+    async def _record(self, batch: list[Entry]) -> None:
+        while True:
+            try:
+                await self._journal.write(self._pool, batch)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other entries must go on
+                if is_outage(error):
+                    self.healthy.clear()
+                    log.warning("history waits for the database", entries=len(batch), error=repr(error))
+                    await asyncio.sleep(0.2)
+                    continue
+                await self._one_by_one(batch, error)
+            else:
+                self._close(batch)
+            self.healthy.set()
+            return
+
+    async def _one_by_one(self, batch: list[Entry], error: Exception) -> None:
+        """One entry that cannot be written must not keep the others from being; its message comes back later."""
+        if len(batch) > 1:
+            for entry in batch:
+                await self._record([entry])
+            return
+        metrics.UNRECORDED.inc()
+        log.error("entry cannot be recorded; its message or lease comes back", exc_info=error)
+        for arrival in _arrivals(batch):
+            arrival.hand_back = True
+        self._close(batch)
+
+    def _close(self, batch: list[Entry]) -> None:
+        for arrival in _arrivals(batch):
+            arrival.open -= 1
+            if arrival.open <= 0:
+                self._settled(arrival)
+
+
+def _arrivals(batch: list[Entry]) -> list[Arrival]:
+    """The messages that these entries bring nearer to their acknowledgement; a claimed row's entry has none."""
+    return [entry.arrival for entry in batch if entry.arrival is not None]

@@ -1,0 +1,115 @@
+"""One attempt: sign, post, and put on record what came back."""
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+from opentelemetry.trace import SpanKind
+
+from flowtask_kit import logs, traces
+from flowtask_kit.crashpoints import crashpoint
+from flowtask_kit.ids import utc_now
+
+from ..deliveries.models import Failed, Gone, outcome_of
+from ..endpoints.directory import Directory, Receiver
+from ..signing import signed_headers
+from ..transport import Answer, Failure, HookClient, TransportError
+from . import metrics
+from .recorder import Recorder
+from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result
+
+log = logs.get(__name__)
+
+OURS_TO_MEND = timedelta(seconds=5)
+"""Wait before an attempt that we could not make; it uses up no try."""
+
+_FINAL = frozenset({Failure.INVALID_URL, Failure.BLOCKED})
+_BODY_KEPT = 4096
+
+
+class Sender:
+    """Makes attempts. `timeout` is the deadline of a whole attempt, in seconds."""
+
+    def __init__(self, client: HookClient, directory: Directory, recorder: Recorder, *, timeout: float) -> None:
+        self._client = client
+        self._directory = directory
+        self._recorder = recorder
+        self._timeout = timeout
+
+    async def send(self, parcel: Parcel) -> None:
+        """Attempt a parcel and put the result on record; nothing is posted while the database cannot be reached."""
+        await self._recorder.healthy.wait()
+        receiver = self._directory.get(parcel.receiver.id)
+        if receiver is None:
+            self._recorder.put(Cancelled(parcel, parcel.take_arrival()))
+        elif not receiver.active or receiver.key is None:
+            self._recorder.put(postponed(parcel))
+        else:
+            entry = await self._attempt(parcel, receiver)
+            crashpoint("dispatcher.after-post")
+            self._recorder.put(entry)
+
+    async def _attempt(self, parcel: Parcel, receiver: Receiver) -> Entry:
+        body = parcel.event.body(parcel.delivery_id)
+        at, begun = utc_now(), time.perf_counter()
+        if parcel.attempts == 0 and parcel.event.time is not None:
+            metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, (at - parcel.event.time).total_seconds()))
+        try:
+            answer = await self._post(parcel, receiver, body, int(at.timestamp()))
+        except TransportError as error:
+            if error.kind is Failure.LOCAL:
+                log.warning("attempt could not be made", error=str(error))
+                return postponed(parcel)
+            outcome = Gone() if error.kind in _FINAL else Failed()
+            result = Result(outcome, at, _milliseconds(begun), error=f"{error.kind}: {error.message}")
+            metrics.ATTEMPTS.labels(str(error.kind)).inc()
+        else:
+            result = Result(
+                outcome_of(answer.status),
+                at,
+                _milliseconds(begun),
+                status_code=answer.status,
+                response_body=_text(answer.body),
+            )
+            metrics.ATTEMPTS.labels(f"{answer.status // 100}xx").inc()
+        metrics.ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
+        return Attempted(parcel, result, parcel.take_arrival())
+
+    async def _post(self, parcel: Parcel, receiver: Receiver, body: bytes, timestamp: int) -> Answer:
+        if receiver.target is None:
+            raise TransportError(Failure.INVALID_URL, "this URL is not allowed")
+        assert receiver.key is not None
+        headers = signed_headers(
+            receiver.key,
+            event=parcel.event.type,
+            event_id=parcel.event.id,
+            delivery_id=parcel.delivery_id,
+            timestamp=timestamp,
+            body=body,
+        )
+        context = traces.extract(_carried(parcel))
+        with traces.tracer().start_as_current_span("webhook attempt", context=context, kind=SpanKind.CLIENT) as span:
+            answer = await self._client.post(receiver.target, headers, body, timeout=self._timeout)
+            span.set_attribute("http.response.status_code", answer.status)
+        return answer
+
+
+def postponed(parcel: Parcel) -> Entry:
+    """The entry that leaves a parcel for later without an attempt: a due row, or its claim given back."""
+    later = utc_now() + OURS_TO_MEND
+    if parcel.claim_no:
+        return Released(parcel, later)
+    return Deferred(parcel, later, arrival=parcel.take_arrival())
+
+
+def _carried(parcel: Parcel) -> Mapping[str, str]:
+    return parcel.arrival.traceparent if parcel.arrival is not None else {}
+
+
+def _milliseconds(begun: float) -> int:
+    return round((time.perf_counter() - begun) * 1000)
+
+
+def _text(body: bytes) -> str | None:
+    """The kept part of a receiver's answer as text that PostgreSQL can hold."""
+    return body[:_BODY_KEPT].decode("utf-8", "replace").replace("\x00", "\ufffd") or None

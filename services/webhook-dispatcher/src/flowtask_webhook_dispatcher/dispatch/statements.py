@@ -1,0 +1,170 @@
+"""The hot path's SQL, set-based and written as SQL; times are passed in, so that one clock decides."""
+
+KNOWN = """
+    SELECT event_id, endpoint_id FROM webhooks.deliveries WHERE event_id = ANY($1)
+"""
+
+MESSAGES = """
+    INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])
+    ON CONFLICT DO NOTHING
+"""
+
+RECORD = """
+    WITH result AS (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+                             $8::text[], $9::timestamptz[], $10::int[], $11::int[], $12::text[], $13::text[])
+        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status,
+             trigger, at, duration_ms, status_code, error, response_body)
+    ), recorded AS (
+        INSERT INTO webhooks.deliveries AS d
+            (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts,
+             last_attempt_at, last_status_code, last_error)
+        SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, 1, at, status_code, error
+        FROM result
+        ON CONFLICT (event_id, endpoint_id) DO UPDATE SET
+            status = CASE WHEN d.status = 'delivered' THEN d.status ELSE excluded.status END,
+            attempts = d.attempts + 1,
+            last_attempt_at = excluded.last_attempt_at,
+            last_status_code = excluded.last_status_code,
+            last_error = excluded.last_error
+        RETURNING d.event_id, d.endpoint_id, d.delivery_id, d.attempts, d.status
+    ), logged AS (
+        INSERT INTO webhooks.attempts
+            (event_id, endpoint_id, attempt_no, trigger, at, duration_ms, status_code, error, response_body)
+        SELECT event_id, endpoint_id, recorded.attempts, trigger, at, duration_ms, status_code, error, response_body
+        FROM recorded JOIN result USING (event_id, endpoint_id)
+    )
+    SELECT event_id, endpoint_id, delivery_id, attempts, status FROM recorded
+"""
+
+PENDING = """
+    INSERT INTO webhooks.deliveries
+        (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts)
+    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, 'pending', 0
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
+        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    ON CONFLICT DO NOTHING
+"""
+
+DUE = """
+    INSERT INTO webhooks.due
+        (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts)
+    SELECT r.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
+                           $7::bigint[], $8::int[])
+        AS r(delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts)
+    JOIN webhooks.deliveries d ON d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id
+    WHERE d.status <> 'delivered'
+    ON CONFLICT DO NOTHING
+"""
+
+SETTLE_LOCK = """
+    SELECT delivery_id, claim_no, attempts, trigger, resume_at FROM webhooks.due
+    WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE
+"""
+
+DUE_DONE = "DELETE FROM webhooks.due WHERE delivery_id = ANY($1)"
+
+DUE_AGAIN = """
+    UPDATE webhooks.due d
+    SET next_attempt_at = r.next_attempt_at, attempts = r.attempts, trigger = 'schedule', resume_at = NULL,
+        lease_until = '-infinity'
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS r(delivery_id, next_attempt_at, attempts)
+    WHERE d.delivery_id = r.delivery_id
+"""
+
+RELEASE = """
+    UPDATE webhooks.due d SET next_attempt_at = r.next_attempt_at, lease_until = '-infinity'
+    FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS r(delivery_id, claim_no, next_attempt_at)
+    WHERE d.delivery_id = r.delivery_id AND d.claim_no = r.claim_no
+"""
+
+CANCEL = """
+    INSERT INTO webhooks.deliveries AS d
+        (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts)
+    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, 'cancelled', 0
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
+        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    ON CONFLICT (event_id, endpoint_id) DO UPDATE SET status = 'cancelled' WHERE d.status = 'pending'
+"""
+
+WITH_DUE = """
+    WITH RECURSIVE first AS (
+        (SELECT endpoint_id FROM webhooks.due WHERE attempts = 0 ORDER BY endpoint_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.endpoint_id FROM webhooks.due d WHERE d.attempts = 0 AND d.endpoint_id > f.endpoint_id
+                ORDER BY d.endpoint_id LIMIT 1)
+        FROM first f WHERE f.endpoint_id IS NOT NULL
+    ), retry AS (
+        (SELECT endpoint_id FROM webhooks.due WHERE attempts > 0 ORDER BY endpoint_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.endpoint_id FROM webhooks.due d WHERE d.attempts > 0 AND d.endpoint_id > r.endpoint_id
+                ORDER BY d.endpoint_id LIMIT 1)
+        FROM retry r WHERE r.endpoint_id IS NOT NULL
+    )
+    SELECT endpoint_id FROM first WHERE endpoint_id IS NOT NULL
+    UNION
+    SELECT endpoint_id FROM retry WHERE endpoint_id IS NOT NULL
+"""
+
+
+def claim(tries: str) -> str:
+    """Claim what endpoints are owed now, at most as many rows each as they have slots.
+
+    Endpoint by endpoint, because one global order would let a dead endpoint's backlog starve all others. The claim
+    number fences late results; a crash gives the rows back by itself when the lease ends.
+    """
+    return f"""
+        WITH want AS (
+            SELECT * FROM unnest($1::uuid[], $2::int[]) AS w(endpoint_id, slots)
+        ), mine AS (
+            SELECT d.delivery_id FROM want w CROSS JOIN LATERAL (
+                SELECT delivery_id FROM webhooks.due
+                WHERE endpoint_id = w.endpoint_id AND {tries} AND next_attempt_at <= $3 AND lease_until <= $3
+                ORDER BY next_attempt_at LIMIT w.slots FOR UPDATE SKIP LOCKED
+            ) d
+        ), claimed AS (
+            UPDATE webhooks.due d SET lease_until = $4, claim_no = d.claim_no + 1
+            FROM mine WHERE d.delivery_id = mine.delivery_id
+            RETURNING d.*
+        )
+        SELECT c.delivery_id, c.event_id, c.endpoint_id, c.stream_seq, c.claim_no, c.attempts, c.trigger, m.payload
+        FROM claimed c JOIN webhooks.messages m USING (event_id)
+        ORDER BY c.next_attempt_at
+    """  # noqa: S608 - the condition is one of the two constants below
+
+
+CLAIM_FIRST = claim("attempts = 0")
+CLAIM_RETRY = claim("attempts > 0")
+
+LEASE = """
+    UPDATE webhooks.endpoint_state
+    SET owner = $2, lease_until = $4, epoch = epoch + CASE WHEN owner = $2 THEN 0 ELSE 1 END
+    WHERE endpoint_id = ANY($1) AND managed AND (owner = $2 OR lease_until <= $3)
+    RETURNING endpoint_id
+"""
+
+REVISION = "UPDATE webhooks.endpoint_revision SET revision = revision + 1 RETURNING revision"
+
+MANAGE = """
+    WITH changed AS (
+        UPDATE webhooks.endpoint_state SET managed = true WHERE endpoint_id = ANY($1) AND NOT managed
+        RETURNING endpoint_id
+    )
+    UPDATE webhooks.endpoints e SET revision = $2 FROM changed WHERE e.id = changed.endpoint_id
+"""
+
+FREE = """
+    WITH changed AS (
+        UPDATE webhooks.endpoint_state s SET managed = false, owner = NULL, lease_until = '-infinity'
+        WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $3
+            AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id)
+        RETURNING s.endpoint_id
+    )
+    UPDATE webhooks.endpoints e SET revision = $2 FROM changed WHERE e.id = changed.endpoint_id
+"""
+
+UNREADABLE = """
+    INSERT INTO webhooks.unreadable_messages (stream_seq, subject, payload, error) VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING
+"""

@@ -1,0 +1,127 @@
+"""What is in hand: stream messages, and the parcels (one event for one endpoint) that they or due rows became."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from flowtask_contracts.commands.webhooks import Trigger
+
+from ..deliveries.models import Outcome
+from ..endpoints.directory import Receiver
+from .payload import PublicEvent
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """A message pulled from the stream, not yet acknowledged; `open` counts its parcels that are not on record.
+
+    `pulled_at` is the loop's clock. With `hand_back` it is nacked instead of acknowledged once nothing is open.
+    """
+
+    reply: str
+    stream_seq: int
+    event: PublicEvent
+    pulled_at: float
+    traceparent: dict[str, str]
+    parcels: "list[Parcel]" = field(default_factory=list)
+    open: int = 0
+    hand_back: bool = False
+
+
+class Stage(Enum):
+    """Where a parcel is in this process."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    ENDED = "ended"
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """One event for one endpoint. `claim_no` is 0 until a due row stands for it, then the claim that settles it.
+
+    `attempts` counts scheduled attempts made before.
+    """
+
+    event: PublicEvent
+    receiver: Receiver
+    delivery_id: UUID
+    stream_seq: int
+    arrival: Arrival | None = None
+    claim_no: int = 0
+    attempts: int = 0
+    trigger: Trigger = Trigger.SCHEDULE
+    stage: Stage = Stage.WAITING
+
+    @property
+    def key(self) -> tuple[UUID, UUID]:
+        """The primary key of its delivery."""
+        return self.event.id, self.receiver.id
+
+    def take_arrival(self) -> Arrival | None:
+        """The message this parcel still holds open; from here on the entry that is put on record holds it."""
+        arrival, self.arrival = self.arrival, None
+        return arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an attempt came to. `error` is set where there was no answer."""
+
+    outcome: Outcome
+    at: datetime
+    duration_ms: int
+    status_code: int | None = None
+    error: str | None = None
+    response_body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """To record: an event that matches no endpoint, or all of whose parcels are on record already."""
+
+    arrival: Arrival | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """To record: an attempt and what follows from it. `arrival` is the message it brings nearer to its ack, if any."""
+
+    parcel: Parcel
+    result: Result
+    arrival: Arrival | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """To record: a due row. With `leased` the attempt is under way here and its result settles under claim 1.
+
+    `backlog` has the endpoint managed: from then on its events become due rows only.
+    """
+
+    parcel: Parcel
+    due_at: datetime
+    leased: bool = False
+    backlog: bool = False
+    arrival: Arrival | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """To record: a claimed row given back without an attempt, due again at a time."""
+
+    parcel: Parcel
+    due_at: datetime
+    arrival: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """To record: nothing is sent any more, the endpoint was deleted."""
+
+    parcel: Parcel
+    arrival: Arrival | None = None
+
+
+Entry = Seen | Attempted | Deferred | Released | Cancelled

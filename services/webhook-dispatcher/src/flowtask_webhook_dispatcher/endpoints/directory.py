@@ -1,0 +1,112 @@
+"""The endpoints in memory, as current as one small read before each batch of events makes them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from flowtask_kit import logs
+
+from ..keyring import CannotDecrypt, KeyRing
+from ..signing import SigningKey
+from ..transport import InvalidUrl, Target, parse_url
+from .patterns import matches
+
+log = logs.get(__name__)
+
+_REVISION = "SELECT revision FROM webhooks.endpoint_revision"
+_CHANGED = """
+    SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.secret, e.deleted_at, s.managed
+    FROM webhooks.endpoints e JOIN webhooks.endpoint_state s ON s.endpoint_id = e.id
+    WHERE e.revision > $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """An endpoint ready to be sent to. `target` is None where its URL may no longer be used here."""
+
+    id: UUID
+    workspace_id: UUID
+    target: Target | None
+    events: tuple[str, ...]
+    active: bool
+    managed: bool
+    key: SigningKey | None
+
+
+class Directory:
+    """All living endpoints by id and by workspace. `refresh` first: an endpoint created before an event is then here."""
+
+    def __init__(self, keyring: KeyRing, *, allow_http: bool) -> None:
+        self._keyring = keyring
+        self._allow_http = allow_http
+        self._revision = -1
+        self._by_id: dict[UUID, Receiver] = {}
+        self._by_workspace: dict[UUID, dict[UUID, Receiver]] = defaultdict(dict)
+        self._matched: dict[tuple[UUID, str], tuple[Receiver, ...]] = {}
+
+    async def refresh(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
+        """Read the revision, and what changed since the last one."""
+        revision = await connection.fetchval(_REVISION)
+        if revision == self._revision:
+            return
+        for row in await connection.fetch(_CHANGED, self._revision):
+            self._put(row)
+        self._matched.clear()
+        self._revision = revision
+
+    def get(self, endpoint_id: UUID) -> Receiver | None:
+        """The endpoint, or None once it is deleted."""
+        return self._by_id.get(endpoint_id)
+
+    def matching(self, workspace_id: UUID, kind: str) -> tuple[Receiver, ...]:
+        """The active endpoints of the workspace that subscribe to an event type."""
+        key = (workspace_id, kind)
+        found = self._matched.get(key)
+        if found is None:
+            of_workspace = self._by_workspace.get(workspace_id, {}).values()
+            found = tuple(each for each in of_workspace if each.active and matches(each.events, kind))
+            if len(self._matched) > 100_000:  # noqa: PLR2004 - a bound on memory, not a tuning knob
+                self._matched.clear()
+            self._matched[key] = found
+        return found
+
+    def idle(self) -> list[UUID]:
+        """Endpoints that are switched off: what is due for them waits."""
+        return [each.id for each in self._by_id.values() if not each.active]
+
+    def _put(self, row: asyncpg.Record) -> None:
+        known = self._by_id.pop(row["id"], None)
+        if known is not None:
+            self._by_workspace[known.workspace_id].pop(known.id, None)
+        if row["deleted_at"] is not None:
+            return
+        receiver = Receiver(
+            id=row["id"],
+            workspace_id=row["workspace_id"],
+            target=self._target(row),
+            events=tuple(orjson.loads(row["events"])),
+            active=row["active"],
+            managed=row["managed"],
+            key=self._key(row),
+        )
+        self._by_id[receiver.id] = receiver
+        self._by_workspace[receiver.workspace_id][receiver.id] = receiver
+
+    def _target(self, row: asyncpg.Record) -> Target | None:
+        try:
+            return parse_url(row["url"], allow_http=self._allow_http)
+        except InvalidUrl as error:
+            log.warning("endpoint has a URL that is not allowed here", endpoint_id=str(row["id"]), error=str(error))
+            return None
+
+    def _key(self, row: asyncpg.Record) -> SigningKey | None:
+        try:
+            return SigningKey.of(self._keyring.decrypt(row["id"], row["secret"]))
+        except CannotDecrypt as error:
+            log.error("endpoint secret cannot be read", endpoint_id=str(row["id"]), error=str(error))  # noqa: TRY400
+            return None

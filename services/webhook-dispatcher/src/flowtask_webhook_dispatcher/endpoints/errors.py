@@ -1,0 +1,15 @@
+"""Refusals of endpoint commands."""
+
+from flowtask_contracts.errors import Conflict, NotFound
+
+
+class EndpointNotFound(NotFound):
+    """No such endpoint in the caller's workspace."""
+
+    message = "Webhook not found"
+
+
+class TooManyEndpoints(Conflict):
+    """The workspace has as many endpoints as it may."""
+
+    message = "This workspace has the largest number of webhooks allowed; delete one first"

@@ -1,0 +1,73 @@
+"""Endpoint secrets at rest: AES-256-GCM under a ring of keys, each ciphertext bound to its row."""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE = 12
+_KEY = 32
+
+
+class InvalidKeyRing(ValueError):
+    """The configured ring cannot be used; the message names no key material."""
+
+
+class CannotDecrypt(Exception):
+    """No key of the ring opens this ciphertext for this row."""
+
+
+class KeyRing:
+    """Encrypts with the first key and decrypts with any: a key is retired once every row was written anew."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        if not keys:
+            raise InvalidKeyRing("the key ring is empty")
+        self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._current = next(iter(keys))
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyRing":
+        """The ring of `id:base64,...`; InvalidKeyRing if an entry is not an id with 32 bytes of key."""
+        keys: dict[str, bytes] = {}
+        for number, entry in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
+            key_id, _, encoded = entry.partition(":")
+            try:
+                key = base64.b64decode(encoded, validate=True)
+            except binascii.Error:
+                key = b""
+            if not key_id or not key_id.isascii() or len(key_id) > 255 or len(key) != _KEY or key_id in keys:  # noqa: PLR2004
+                raise InvalidKeyRing(f"entry {number} of the key ring is not a new `id:base64 of 32 bytes`")
+            keys[key_id] = key
+        return cls(keys)
+
+    def encrypt(self, endpoint_id: UUID, secret: str) -> bytes:
+        """`length of key id | key id | nonce | ciphertext`, readable for this endpoint only."""
+        nonce = secrets.token_bytes(_NONCE)
+        key_id = self._current.encode()
+        sealed = self._keys[self._current].encrypt(nonce, secret.encode(), _bound_to(endpoint_id))
+        return bytes([len(key_id)]) + key_id + nonce + sealed
+
+    def decrypt(self, endpoint_id: UUID, stored: bytes) -> str:
+        """The secret; CannotDecrypt if its key is not in the ring or the row is another's."""
+        end = 1 + stored[0]
+        key = self._keys.get(stored[1:end].decode("ascii", "replace"))
+        if key is None:
+            raise CannotDecrypt(f"the key of endpoint {endpoint_id} is not in the ring")
+        try:
+            return key.decrypt(stored[end : end + _NONCE], stored[end + _NONCE :], _bound_to(endpoint_id)).decode()
+        except InvalidTag:
+            raise CannotDecrypt(f"the secret of endpoint {endpoint_id} does not open") from None
+
+
+def _bound_to(endpoint_id: UUID) -> bytes:
+    return f"webhooks.endpoints:{endpoint_id}:secret".encode()
+
+
+def new_secret() -> str:
+    """A fresh signing secret: `whsec_` and 32 random bytes in base64 (Standard Webhooks)."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

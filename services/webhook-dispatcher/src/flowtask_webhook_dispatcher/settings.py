@@ -1,0 +1,38 @@
+"""What the webhook dispatcher is told from outside."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from flowtask_kit.settings import ServiceSettings
+
+
+class DispatcherSettings(ServiceSettings):
+    """Settings of `flowtask-webhook-dispatcher`."""
+
+    port: int = Field(default=8410, ge=0, le=65535, description="HTTP port of this service.")
+    webhooks_secret_keys: SecretStr = Field(
+        description="Key ring that encrypts endpoint secrets: `id:base64 of 32 bytes`, comma-separated; the first encrypts.",
+        examples=["2026a:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="],
+    )
+    webhooks_allow_http: bool = Field(default=False, description="Also deliver to http:// URLs; never in production.")
+    webhooks_allow_private_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Networks, comma-separated, that receivers may live in although they are not public.",
+        examples=["127.0.0.0/8,::1/128"],
+    )
+    webhooks_timeout_seconds: float = Field(default=10.0, gt=0, le=60, description="Deadline of one whole attempt.")
+    webhooks_concurrency: int = Field(default=512, ge=1, description="Attempts under way at once in this process.")
+    webhooks_endpoint_concurrency: int = Field(
+        default=16, ge=1, description="Attempts under way at once to one endpoint, in this process."
+    )
+    webhooks_max_endpoints: int = Field(default=100, ge=1, description="Endpoints of one workspace.")
+
+    @field_validator("webhooks_allow_private_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value

@@ -1,0 +1,143 @@
+"""The reader alone, with plain bytes; then the whole client, with any bytes at all."""
+
+import asyncio
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowtask_webhook_dispatcher.transport import AddressPolicy, Answer, HookClient, TransportError, parse_url
+from flowtask_webhook_dispatcher.transport.responses import MAX_HEAD, MAX_HEADERS, ResponseReader
+
+WORDS = [
+    b"HTTP/1.1 ", b"HTTP/1.0 ", b"HTTP/", b"200", b"204", b"304", b"100", b"101", b"103", b"599", b"000", b" OK", b"\r\n", b"\n", b"\r",
+    b"\r\n\r\n", b"Content-Length: ", b"Transfer-Encoding: chunked", b"Connection: close", b"Connection: keep-alive", b"Upgrade: h2c",
+    b"Keep-Alive: timeout=5", b"X: y", b":", b" ", b"\t", b"\0", b"\xff", b"0", b"1", b"5", b"a", b"ff", b"-1", b";x=y", b"99999999999999999999",
+    b"0\r\n\r\n", b"1\r\na\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"x" * 70, b"X: " + b"y" * 2000 + b"\r\n", b"X: y\r\n" * 60,
+]  # fmt: skip
+PLAUSIBLE = st.lists(st.sampled_from(WORDS), max_size=25).map(b"".join)
+ANYTHING = (
+    st.binary(max_size=300)
+    | PLAUSIBLE
+    | st.builds(lambda a, b, c: a + b + c, PLAUSIBLE, st.binary(max_size=9), PLAUSIBLE)
+)
+
+
+def read(data, step, max_body=64):
+    reader = ResponseReader(max_body)
+    over = False
+    for start in range(0, len(data), step):
+        if over := reader.feed(data[start : start + step]):
+            break
+    if not over:
+        reader.end()
+    return reader
+
+
+def outcome(reader):
+    if reader.fault is not None or not reader.head_done:
+        return reader.fault is not None
+    return reader.status, reader.headers, reader.body, reader.truncated
+
+
+@given(ANYTHING, st.integers(1, 40))
+@settings(max_examples=600, deadline=None)
+def test_any_bytes_give_the_same_outcome_whole_and_in_pieces(data, step):
+    whole = read(data, len(data) or 1)
+    assert outcome(whole) == outcome(read(data, step))
+    assert len(whole.body) <= 64
+    assert len(whole.headers) <= MAX_HEADERS + 1
+    assert sum(len(name) + len(value) for name, value in whole.headers) <= MAX_HEAD
+    assert whole.status == 0 or 200 <= whole.status <= 999
+
+
+def test_a_reader_reads_one_response_after_another():
+    reader = ResponseReader(64)
+    for number in range(3):
+        reader.begin()
+        assert reader.feed(b"HTTP/1.1 200 OK\r\nX: %d\r\nContent-Length: 1\r\n\r\n%d" % (number, number))
+        assert (reader.status, reader.body, reader.complete, reader.reusable) == (200, b"%d" % number, True, True)
+        assert reader.headers[0] == (b"X", b"%d" % number)
+
+
+def test_a_fault_leaves_no_connection_to_reuse_even_if_a_response_follows_it():
+    reader = ResponseReader(64)
+    assert reader.feed(b"HTTP/1.1 103 Early\r\n\r\n" * 9 + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    assert (reader.fault is not None, reader.reusable) == (True, False)
+
+
+def test_a_head_too_long_is_noticed_within_one_large_read():
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: %b\r\n\r\nhello"
+    fits, too_long = ResponseReader(64), ResponseReader(64)
+    assert fits.feed(head % (b"y" * (MAX_HEAD - 100)))
+    assert (fits.fault, fits.body) == (None, b"hello")
+    assert too_long.feed(head % (b"y" * MAX_HEAD))
+    assert too_long.fault is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(b"timeout=5", 5), (b"max=9, Timeout=7", 7), (b" timeout=5 ", 5), (b"timeout=-1", None), (b"timeout=x", None), (b"timeout", None),
+     (b"timeout=" + b"9" * 5000, None), (b"", None)],
+)  # fmt: skip
+def test_keep_alive_says_how_long_the_receiver_waits(value, seconds):
+    reader = ResponseReader(64)
+    reader.feed(b"HTTP/1.1 204 No Content\r\nX: y\r\nKeep-Alive: " + value + b"\r\n\r\n")
+    assert reader.complete
+    assert reader.keep_alive_seconds() == seconds
+
+
+class Stage:
+    """One event loop with a server that says what it is told, and a client."""
+
+    def __init__(self):
+        self.script = (b"", True)
+        self.runner = asyncio.Runner()
+        self.runner.run(self.open())
+
+    async def open(self):
+        self.server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
+        port = self.server.sockets[0].getsockname()[1]
+        self.target = parse_url(f"http://127.0.0.1:{port}/", allow_http=True)
+        self.client = HookClient(AddressPolicy([ip_network("127.0.0.0/8")]), allow_http=True, max_body=64)
+
+    async def accept(self, reader, writer):
+        try:
+            while (await reader.readuntil(b"\r\n\r\n")).endswith(b"\r\n\r\n"):
+                data, hangs_up = self.script
+                writer.write(data)
+                if hangs_up:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def outcome(self, data, hangs_up):
+        self.script = (data, hangs_up)
+        async with asyncio.timeout(5):
+            try:
+                return await self.client.post(self.target, [], b"", timeout=0.02)
+            except TransportError as error:
+                return error
+
+    async def close(self):
+        await self.client.aclose()
+        self.server.close()
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    stage = Stage()
+    yield stage
+    stage.runner.run(stage.close())
+    stage.runner.close()
+
+
+@given(data=ANYTHING, hangs_up=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_receiver_sends_is_an_answer_or_a_transport_error_by_the_deadline(stage, data, hangs_up):
+    assert isinstance(stage.runner.run(stage.outcome(data, hangs_up)), Answer | TransportError)

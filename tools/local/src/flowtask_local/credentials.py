@@ -1,0 +1,48 @@
+"""Which provider credential goes to which service, and to nobody else. Values are never printed."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "api": ("CLERK_SECRET_KEY", "CLERK_WEBHOOK_SECRET", "CLERK_PUBLISHABLE_KEY"),
+    "billing": ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_PRO_PRICE_ID", "STRIPE_ENTERPRISE_PRICE_ID"),
+    "mailer": ("RESEND_API_KEY",),
+    "integrations": ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "OPENAI_API_KEY"),
+}
+"""Service -> the variables of `.env` that it alone receives."""
+
+_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_QUOTED = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The provider credentials in a file of `NAME=value` lines; empty values and names nobody owns are left out."""
+    if not path.is_file():
+        return {}
+    known = {name for names in OWNERS.values() for name in names}
+    found: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        match = _ASSIGNMENT.fullmatch(line.strip())
+        if match is not None and match[1] in known and (value := _value(match[2])):
+            found[match[1]] = value
+    return found
+
+
+def for_service(service: str, credentials: Mapping[str, str]) -> dict[str, str]:
+    """What this service receives of the credentials that are set."""
+    return {name: credentials[name] for name in OWNERS.get(service, ()) if name in credentials}
+
+
+def unused(credentials: Mapping[str, str], services: Iterable[str]) -> list[str]:
+    """The names of credentials that are set but which none of these services receives."""
+    received = {name for service in services for name in OWNERS.get(service, ())}
+    return sorted(set(credentials) - received)
+
+
+def _value(text: str) -> str:
+    """Quotes go; without quotes a comment starts at ` #`."""
+    quoted = _QUOTED.fullmatch(text)
+    if quoted is not None:
+        return quoted[2]
+    return re.split(r"\s#", text, maxsplit=1)[0].strip()

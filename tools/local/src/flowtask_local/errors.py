@@ -1,0 +1,50 @@
+"""What can go wrong on a laptop, in one tree.
+
+LocalError
++- ProcessEndedError       a process ended although it was needed
++- NotReadyError           a process lives but was not ready in time
++- HomeHeldError           another `flowtask up` holds this folder
++- BrokenHomeError         what lies in the folder does not fit together
+"""
+
+from collections.abc import Sequence
+
+
+class LocalError(Exception):
+    """Something that the person at the keyboard is told in plain words, without a stack trace."""
+
+
+class ProcessEndedError(LocalError):
+    """A process ended although it was needed; the message ends with its last log lines."""
+
+    def __init__(self, name: str, returncode: int | None, tail: Sequence[str]) -> None:
+        super().__init__(_with_tail(f"{name} ended with exit code {returncode}", tail))
+        self.name = name
+        self.returncode = returncode
+
+
+class NotReadyError(LocalError):
+    """A process was not ready within its time; the message ends with its last log lines."""
+
+    def __init__(self, name: str, what: str, timeout: float, tail: Sequence[str]) -> None:
+        super().__init__(_with_tail(f"{name}: {what} did not happen within {timeout:g} s", tail))
+        self.name = name
+
+
+class HomeHeldError(LocalError):
+    """Another `flowtask up` holds this folder; `pid` is its process, or None when it did not say."""
+
+    def __init__(self, home: str, pid: int | None) -> None:
+        holder = "another `flowtask up`" if pid is None else f"another `flowtask up` (process {pid})"
+        super().__init__(f"{home} is held by {holder}; end it with `flowtask down` or use another folder.")
+        self.pid = pid
+
+
+class BrokenHomeError(LocalError):
+    """What lies in the folder does not fit together, and guessing could lose data."""
+
+
+def _with_tail(message: str, tail: Sequence[str]) -> str:
+    if not tail:
+        return f"{message}; it logged nothing."
+    return "\n".join([f"{message}. Its last log lines:", *(f"  {line}" for line in tail)])

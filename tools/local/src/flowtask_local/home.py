@@ -1,0 +1,109 @@
+"""The folder in which everything of one local FlowTask lies, and who holds it."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from .errors import BrokenHomeError, HomeHeldError
+
+_LEFTOVER_SECONDS = 15.0
+
+
+class Home:
+    """One folder: databases, logs, secrets, ports. One process at a time may hold it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: int | None = None
+
+    @property
+    def local_file(self) -> Path:
+        """What other programs read to find this FlowTask: URL, key, process ids."""
+        return self.path / "local.json"
+
+    @property
+    def secrets_file(self) -> Path:
+        """Every generated password and key."""
+        return self.path / "secrets.json"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports of the last start."""
+        return self.path / "ports.json"
+
+    @property
+    def postgres(self) -> Path:
+        """The data folder of PostgreSQL."""
+        return self.path / "postgres"
+
+    @property
+    def nats(self) -> Path:
+        """The data folder of NATS."""
+        return self.path / "nats"
+
+    def log(self, name: str) -> Path:
+        """The log file of one process."""
+        return self.path / "logs" / f"{name}.log"
+
+    def lock(self, name: str) -> Path:
+        """The file that one process keeps locked while it lives."""
+        return self.path / f"{name}.lock"
+
+    def make(self) -> None:
+        """Make the folder, closed to others; root leaves it passable, for PostgreSQL runs as somebody else then."""
+        if not self.path.exists():
+            self.path.mkdir(parents=True)
+            self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+
+    def hold(self) -> None:
+        """Take the folder; HomeHeldError, which names the process, when another one has it."""
+        self.make()
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise HomeHeldError(str(self.path), self.holder()) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        self._lock = handle
+
+    def release(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            os.ftruncate(self._lock, 0)
+            os.close(self._lock)
+            self._lock = None
+
+    def wait_for_leftovers(self, timeout: float = _LEFTOVER_SECONDS) -> None:
+        """Wait until every process of a crashed predecessor is gone, so that ports and data are free again."""
+        deadline = time.monotonic() + timeout
+        for lock in sorted(self.path.glob("*.lock")):
+            while _is_locked(lock):
+                if time.monotonic() > deadline:
+                    raise BrokenHomeError(f"{lock.stem} of an earlier start still runs and holds {lock}.")
+                time.sleep(0.05)
+
+    def holder(self) -> int | None:
+        """The process that holds the folder now; None when nobody does. A crashed holder holds nothing."""
+        lock = self.path / "lock"
+        if not _is_locked(lock):
+            return None
+        text = lock.read_text(encoding="utf-8").strip()
+        return int(text) if text.isdigit() else None
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a living process holds this lock; a lock file alone says nothing."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,53 @@
+# ruff: noqa: S603, S607 - the commands are this file's own
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flowtask_local.testing import (  # noqa: F401 - fixtures for the tests of this folder
+    nats_authorization,
+    nats_server,
+    nats_server_factory,
+    postgres_server,
+)
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def eventually():
+    """Waits until a condition holds; fails when it does not within some seconds."""
+
+    def wait(condition, timeout=10.0):
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come to hold in time"
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def living():
+    """Those of the processes that run; the dead who wait for their parent's notice do not count."""
+
+    def look(pids):
+        asked = [part for pid in pids for part in ("-p", str(pid))]
+        done = subprocess.run(["ps", "-o", "pid=,stat=", *asked], capture_output=True, text=True, check=False)
+        return {int(row.split()[0]) for row in done.stdout.splitlines() if not row.split()[1].startswith("Z")}
+
+    return look
+
+
+@pytest.fixture
+def bin_dir(tmp_path):
+    """A folder of console scripts with the names and the manners of the real services."""
+    folder = tmp_path / "bin with spaces"
+    folder.mkdir()
+    for program in ("flowtask-api", "flowtask-webhook-dispatcher", "flowtask-bootstrap"):
+        script = folder / program
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "stand_in.py"}" {program} "$@"\n')
+        script.chmod(0o755)
+    return folder
