@@ -8,16 +8,16 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 BIN := .venv/bin
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
 
-.PHONY: help up down demo test test-fast check format lock e2e bench clean
+.PHONY: help up down demo test test-fast check format documents lock e2e bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/.synced ## start FlowTask on this machine; Ctrl-C ends it
-	@exec $(BIN)/flowtask up
+	@exec $(BIN)/flowtask up --with-parent
 
-down: .venv/.synced ## end a FlowTask that was started from this folder
-	@exec $(BIN)/flowtask down
+down: ## end a FlowTask that was started from this folder
+	@if [ -x $(BIN)/flowtask ]; then exec $(BIN)/flowtask down; else echo "Nothing runs: nothing is installed here yet."; fi
 
 demo: .venv/.synced ## see a task's webhooks arrive, signatures checked
 	@exec $(BIN)/flowtask demo
@@ -40,6 +40,13 @@ check: .venv/.synced ## lint, formatting, types, and who may import whom
 format: .venv/.synced ## put the code into its form
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
+
+documents: .venv/.synced ## write what is generated from the code: .env.example, docs/messages.md
+	$(BIN)/python -m flowtask_kit.settings_document flowtask_kit.settings:ServiceSettings \
+	  flowtask_api.settings:ApiSettings flowtask_webhook_dispatcher.settings:DispatcherSettings \
+	  flowtask_kit.bootstrap.settings:BootstrapSettings flowtask_kit.bootstrap.settings:NatsUsersSettings > .env.example
+	$(BIN)/python -m flowtask_local.credentials_document >> .env.example
+	$(BIN)/python -m flowtask_contracts.document > docs/messages.md
 
 lock: .venv/.synced ## resolve dependencies anew after a pyproject.toml has changed
 	tools/local/uv.sh lock

@@ -1,0 +1,29 @@
+"""The API-key authenticator: `Authorization: Bearer ft_...`."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import Headers
+
+from ..auth.models import Caller
+from . import queries
+from .last_use import LastUse
+from .models import digest_of
+
+
+class ApiKeyAuthenticator:
+    """Finds the caller of a key by its digest, and notes that the key was used."""
+
+    def __init__(self, last_use: LastUse) -> None:
+        self._last_use = last_use
+
+    async def __call__(self, tx: AsyncSession, headers: Headers) -> Caller | None:
+        """The member whose key this is; None for anything else. The work is the same for a known and an unknown key."""
+        scheme, _, credential = headers.get("authorization", "").partition(" ")
+        digest = digest_of(credential.strip())
+        if scheme.lower() != "bearer" or digest is None:
+            return None
+        found = (await tx.execute(queries.HOLDER, {"digest": digest})).first()
+        if found is None:
+            return None
+        key_id, workspace_id, user_id, operator, role = found
+        self._last_use.note(key_id)
+        return Caller(workspace_id=workspace_id, user_id=user_id, role=role, key_id=key_id, operator=operator)

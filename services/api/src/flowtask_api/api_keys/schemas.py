@@ -1,0 +1,33 @@
+"""API keys as the routes read and answer them."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from flowtask_contracts.base import Contract, Instant
+
+from ..http.schemas import Body, Name
+
+
+class CreateKey(Body):
+    """A new key."""
+
+    name: Name = Field(description="What the key is for.", examples=["Build server"])
+
+
+class Key(Contract):
+    """A key; all but the last four characters are masked."""
+
+    id: UUID
+    name: str
+    key: str = Field(examples=["ft_****1a2b"])
+    user_id: UUID
+    operator: bool
+    created_at: Instant
+    last_used_at: Instant | None
+
+
+class CreatedKey(Key):
+    """A new key, in full for this once."""
+
+    key: str = Field(description="The whole key. It is not shown again.")

@@ -1,0 +1,79 @@
+"""The order of refusals: a stranger learns nothing but 401, and an id that cannot be one is simply not found."""
+
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
+
+from flowtask_contracts.errors import NotFound, UnsupportedMediaType
+from flowtask_kit.http.envelope import ErrorEnvelope
+
+from .dependencies import SECURITY, prove_caller
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class _JsonRequest(Request):
+    """A request whose JSON is read strictly: no NaN, no lone surrogates, no nesting without end."""
+
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+class ApiRoute(APIRoute):
+    """A route that answers 401 before any 400, 404 for malformed ids, and 415 for what is not declared as JSON."""
+
+    def get_route_handler(self) -> Handler:
+        """The framework's handler, with refusals put in order."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            strict = _JsonRequest(request.scope, request.receive)
+            try:
+                return await handle(strict)
+            except (RequestValidationError, HTTPException) as error:
+                await prove_caller(request)
+                if isinstance(error, RequestValidationError):
+                    _refuse_plainer(strict, error)
+                raise
+
+        return guarded
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; for another method than this route's, name all that the path has."""
+        if self.methods is not None and scope["method"] not in self.methods:
+            others = (route for route in scope["app"].routes if isinstance(route, ApiRoute) and route.path == self.path)
+            allowed = sorted({method for route in others for method in route.methods or ()})
+            raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
+        await super().handle(scope, receive, send)
+
+
+def api_router(tag: str, prefix: str = "") -> APIRouter:
+    """A feature's router under /api/v1; the app takes its routes as they are."""
+    return APIRouter(
+        prefix=f"/api/v1{prefix}",
+        route_class=ApiRoute,
+        tags=[tag],
+        dependencies=[SECURITY],
+        responses={"default": {"model": ErrorEnvelope, "description": "A refusal"}},
+    )
+
+
+def _refuse_plainer(request: Request, error: RequestValidationError) -> None:
+    places = {problem["loc"][0] for problem in error.errors()}
+    if "path" in places:
+        raise NotFound from error
+    if "body" in places and "content-length" in request.headers and not _declares_json(request):
+        raise UnsupportedMediaType from error
+
+
+def _declares_json(request: Request) -> bool:
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    subtype = message.get_content_subtype()
+    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))

@@ -1,0 +1,1 @@
+"""What all routes share: the transaction, bodies and pages."""

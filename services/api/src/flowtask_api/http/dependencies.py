@@ -1,0 +1,27 @@
+"""The transaction of a request."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flowtask_kit.database.transaction import transaction
+from flowtask_kit.service.resources import Resources
+
+
+def resources_of(request: Request) -> Resources:
+    """The process's database, bus and loops."""
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+async def open_transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """One transaction for the whole request; a request that fails leaves nothing behind."""
+    resources = resources_of(request)
+    async with transaction(resources.database, resources.wake) as tx:
+        yield tx
+
+
+Tx = Annotated[AsyncSession, Depends(open_transaction, scope="function")]
+"""The request's transaction. `scope="function"` commits it before the answer is sent, so that a 2xx is a promise."""

@@ -1,0 +1,51 @@
+"""Tasks over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response, status
+
+from flowtask_contracts.resources import Task
+from flowtask_kit.http.envelope import Envelope
+
+from ..auth.dependencies import Authenticated
+from ..auth.routing import api_router
+from ..http.dependencies import Tx
+from . import service
+from .schemas import CreateTask, ListTasks, UpdateTask
+
+router = api_router("Tasks", "/tasks")
+
+
+@router.get("", summary="List tasks")
+async def list_tasks(tx: Tx, caller: Authenticated, asked: Annotated[ListTasks, Query()]) -> Envelope[tuple[Task, ...]]:
+    """The workspace's tasks that pass the filter, newest first, by page (with a total) or by cursor."""
+    page = await service.list_tasks(tx, caller, asked)
+    return Envelope(data=tuple(task.resource() for task in page.rows), meta=page.meta)
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task")
+async def create_task(tx: Tx, caller: Authenticated, body: CreateTask, response: Response) -> Envelope[Task]:
+    """A new task; it is stored together with its event when the answer comes."""
+    task = await service.create_task(tx, caller, body)
+    response.headers["Location"] = f"/api/v1/tasks/{task.id}"
+    return Envelope(data=task.resource())
+
+
+@router.get("/{task_id}", summary="Get a task")
+async def get_task(tx: Tx, caller: Authenticated, task_id: UUID) -> Envelope[Task]:
+    """One task with the name of its project."""
+    return Envelope(data=(await service.get_task(tx, caller, task_id)).resource())
+
+
+@router.patch("/{task_id}", summary="Change a task")
+@router.put("/{task_id}", summary="Update a task")
+async def update_task(tx: Tx, caller: Authenticated, task_id: UUID, body: UpdateTask) -> Envelope[Task]:
+    """Change the fields that are sent; the others stay. `DONE` completes the task."""
+    return Envelope(data=(await service.update_task(tx, caller, task_id, body)).resource())
+
+
+@router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a task")
+async def delete_task(tx: Tx, caller: Authenticated, task_id: UUID) -> None:
+    """The task is gone."""
+    await service.delete_task(tx, caller, task_id)

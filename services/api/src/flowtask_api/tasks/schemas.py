@@ -1,0 +1,73 @@
+"""Tasks as callers send them."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from flowtask_contracts.base import Instant
+from flowtask_contracts.resources import TaskPriority, TaskStatus
+
+from ..http.paging import PageQuery
+from ..http.schemas import Body, Description, Moment, Name
+
+
+class CreateTask(Body):
+    """A new task."""
+
+    title: Name = Field(examples=["Write the launch announcement"])
+    description: Description | None = None
+    status: TaskStatus = TaskStatus.TODO
+    priority: TaskPriority = TaskPriority.MEDIUM
+    due_date: Moment | None = Field(default=None, description="RFC 3339, with an offset.")
+    project_id: UUID | None = None
+    assignee_id: UUID | None = Field(default=None, description="A member of the workspace.")
+
+
+class UpdateTask(Body):
+    """The fields to change; those left out stay as they are."""
+
+    title: Name = Field(default_factory=str)
+    description: Description | None = None
+    status: TaskStatus = Field(default_factory=lambda: TaskStatus.TODO)
+    priority: TaskPriority = Field(default_factory=lambda: TaskPriority.MEDIUM)
+    due_date: Moment | None = Field(default=None, description="RFC 3339, with an offset; null takes it away.")
+    project_id: UUID | None = None
+    assignee_id: UUID | None = Field(default=None, description="A member of the workspace; null takes them off it.")
+
+
+class TaskSort(StrEnum):
+    """Orders of a task list; `-` is descending. Tasks without a due date come last in both of its orders."""
+
+    CREATED = "createdAt"
+    NEWEST = "-createdAt"
+    DUE = "dueDate"
+    LATEST_DUE = "-dueDate"
+    PRIORITY = "priority"
+    MOST_URGENT = "-priority"
+
+
+BY_CREATION = frozenset({TaskSort.CREATED, TaskSort.NEWEST})
+
+
+class ListTasks(PageQuery):
+    """Which tasks to list, and how."""
+
+    status: TaskStatus | None = None
+    priority: TaskPriority | None = None
+    project_id: UUID | None = None
+    assignee_id: UUID | None = None
+    due_before: Instant | None = Field(default=None, description="Only tasks due before this moment.")
+    due_after: Instant | None = Field(default=None, description="Only tasks due after this moment.")
+    sort: TaskSort = Field(
+        default=TaskSort.NEWEST,
+        description="Order of the list; `-` is descending, tasks without a due date come last. "
+        "A cursor reads by createdAt or -createdAt only.",
+    )
+
+    @model_validator(mode="after")
+    def _cursors_read_by_creation(self) -> "ListTasks":
+        if self.cursor is not None and self.sort not in BY_CREATION:
+            msg = "cursor reads by createdAt or -createdAt only"
+            raise ValueError(msg)
+        return self

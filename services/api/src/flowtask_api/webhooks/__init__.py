@@ -1,0 +1,1 @@
+"""Webhook endpoints and deliveries, all asked of the service that owns them."""

@@ -1,0 +1,67 @@
+"""Webhook endpoints over HTTP; owners and admins only."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response, status
+
+from flowtask_contracts.commands.webhooks import Endpoint
+from flowtask_kit.http.envelope import CursorMeta, Envelope
+
+from ..auth.dependencies import AdminAlone
+from ..auth.routing import api_router
+from ..http.paging import CursorQuery
+from . import service
+from .dependencies import Asking, IdempotencyKey
+from .schemas import CreateWebhook, UpdateWebhook, Webhook
+
+router = api_router("Webhooks", "/webhooks")
+
+
+@router.get("", summary="List webhooks")
+async def list_webhooks(
+    caller: AdminAlone, commands: Asking, asked: Annotated[CursorQuery, Query()]
+) -> Envelope[tuple[Webhook, ...]]:
+    """The workspace's endpoints, newest first."""
+    page = await service.list_webhooks(commands, caller, asked)
+    return Envelope(
+        data=tuple(map(_shown, page.items)), meta=CursorMeta(per_page=asked.per_page, next_cursor=page.next_cursor)
+    )
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a webhook")
+async def create_webhook(
+    caller: AdminAlone, commands: Asking, key: IdempotencyKey, body: CreateWebhook, response: Response
+) -> Envelope[Webhook]:
+    """Subscribe a URL. The signing secret is in this answer and in no other."""
+    webhook = await service.create_webhook(commands, caller, body, key)
+    response.headers["Location"] = f"/api/v1/webhooks/{webhook.id}"
+    response.headers["Cache-Control"] = "no-store"
+    return Envelope(data=webhook)
+
+
+@router.get("/{webhook_id}", summary="Get a webhook")
+async def get_webhook(caller: AdminAlone, commands: Asking, webhook_id: UUID) -> Envelope[Webhook]:
+    """One endpoint, without its secret."""
+    return Envelope(data=await service.get_webhook(commands, caller, webhook_id))
+
+
+@router.patch("/{webhook_id}", summary="Change a webhook")
+@router.put("/{webhook_id}", summary="Update a webhook")
+async def update_webhook(
+    caller: AdminAlone, commands: Asking, key: IdempotencyKey, webhook_id: UUID, body: UpdateWebhook
+) -> Envelope[Webhook]:
+    """Change the fields that are sent; the others stay."""
+    return Envelope(data=await service.update_webhook(commands, caller, webhook_id, body, key))
+
+
+@router.delete(
+    "/{webhook_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a webhook"
+)
+async def delete_webhook(caller: AdminAlone, commands: Asking, key: IdempotencyKey, webhook_id: UUID) -> None:
+    """Unsubscribe. What is still due is cancelled; the history stays readable."""
+    await service.delete_webhook(commands, caller, webhook_id, key)
+
+
+def _shown(endpoint: Endpoint) -> Webhook:
+    return Webhook.model_validate(dict(endpoint))

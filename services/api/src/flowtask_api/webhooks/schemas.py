@@ -1,0 +1,60 @@
+"""Webhook endpoints and deliveries as callers send and see them."""
+
+import operator
+from typing import Annotated
+
+from pydantic import Field
+
+from flowtask_contracts.base import Instant, Text
+from flowtask_contracts.commands.webhooks import DeliveryStatus, Endpoint, Pattern, Url
+
+from ..http.paging import CursorQuery
+from ..http.schemas import Body, Flag
+
+Patterns = Annotated[
+    tuple[Pattern, ...],
+    Field(
+        min_length=1,
+        max_length=50,
+        description="Event types; `task.*` is all of one kind, `*` all there are.",
+        examples=[["task.created", "project.*"]],
+    ),
+]
+Note = Annotated[Text, Field(max_length=500)]
+
+
+class CreateWebhook(Body):
+    """A new subscription."""
+
+    url: Url
+    events: Patterns
+    description: Note | None = None
+    active: Flag = True
+
+
+class UpdateWebhook(Body):
+    """The fields to change; those left out stay as they are."""
+
+    url: Url = Field(default_factory=str)
+    events: Patterns = Field(default_factory=tuple)
+    description: Note | None = None
+    active: Flag = Field(default_factory=bool)
+
+
+class Webhook(Endpoint):
+    """A subscriber. `secret` signs what is sent to it and is shown only when it is created."""
+
+    secret: str | None = Field(default=None, exclude_if=operator.not_)
+    secret_shown: bool = Field(
+        default=False,
+        exclude_if=operator.not_,
+        description="True in the answer to a repeated creation, whose first answer has shown the secret.",
+    )
+
+
+class ListDeliveriesQuery(CursorQuery):
+    """Which deliveries to list."""
+
+    status: DeliveryStatus | None = None
+    event: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.\-]{1,100}$", description="An event type.")
+    since: Instant | None = Field(default=None, description="Only deliveries of events at or after this moment.")

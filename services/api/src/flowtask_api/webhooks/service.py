@@ -1,0 +1,98 @@
+"""Asking the service that owns webhooks; an answer that does not come is a 503 of this feature alone."""
+
+from uuid import UUID
+
+from flowtask_contracts.commands.webhooks import (
+    CreateEndpoint,
+    DeleteEndpoint,
+    Deliveries,
+    Delivery,
+    DeliveryDetail,
+    Done,
+    Endpoints,
+    GetDelivery,
+    GetEndpoint,
+    ListDeliveries,
+    ListEndpoints,
+    RetryDelivery,
+    UpdateEndpoint,
+)
+from flowtask_kit.bus.commands import Commands, command_id
+
+from ..auth.models import Caller
+from ..http.paging import CursorQuery
+from .schemas import CreateWebhook, ListDeliveriesQuery, UpdateWebhook, Webhook
+
+
+async def create_webhook(commands: Commands, caller: Caller, body: CreateWebhook, key: str | None) -> Webhook:
+    """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
+    command = CreateEndpoint(
+        workspace_id=caller.workspace_id,
+        command_id=command_id(caller.workspace_id, key),
+        created_by=caller.user_id,
+        **dict(body),
+    )
+    return await commands.ask(command, Webhook)
+
+
+async def list_webhooks(commands: Commands, caller: Caller, asked: CursorQuery) -> Endpoints:
+    """The workspace's endpoints, newest first."""
+    command = ListEndpoints(workspace_id=caller.workspace_id, cursor=asked.cursor, limit=asked.per_page)
+    return await commands.ask(command, Endpoints)
+
+
+async def get_webhook(commands: Commands, caller: Caller, webhook_id: UUID) -> Webhook:
+    """One endpoint."""
+    return await commands.ask(GetEndpoint(workspace_id=caller.workspace_id, endpoint_id=webhook_id), Webhook)
+
+
+async def update_webhook(
+    commands: Commands, caller: Caller, webhook_id: UUID, body: UpdateWebhook, key: str | None
+) -> Webhook:
+    """Change the fields that were sent; with none of them, nothing."""
+    if not body.model_fields_set:
+        return await get_webhook(commands, caller, webhook_id)
+    command = UpdateEndpoint(
+        workspace_id=caller.workspace_id,
+        command_id=command_id(caller.workspace_id, key),
+        endpoint_id=webhook_id,
+        **{name: getattr(body, name) for name in body.model_fields_set},
+    )
+    return await commands.ask(command, Webhook)
+
+
+async def delete_webhook(commands: Commands, caller: Caller, webhook_id: UUID, key: str | None) -> None:
+    """Unsubscribe an endpoint."""
+    command = DeleteEndpoint(
+        workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), endpoint_id=webhook_id
+    )
+    await commands.ask(command, Done)
+
+
+async def list_deliveries(
+    commands: Commands, caller: Caller, webhook_id: UUID, asked: ListDeliveriesQuery
+) -> Deliveries:
+    """An endpoint's deliveries, newest event first."""
+    command = ListDeliveries(
+        workspace_id=caller.workspace_id,
+        endpoint_id=webhook_id,
+        status=asked.status,
+        event=asked.event,
+        since=asked.since,
+        cursor=asked.cursor,
+        limit=asked.per_page,
+    )
+    return await commands.ask(command, Deliveries)
+
+
+async def get_delivery(commands: Commands, caller: Caller, delivery_id: UUID) -> DeliveryDetail:
+    """One delivery with every attempt."""
+    return await commands.ask(GetDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id), DeliveryDetail)
+
+
+async def retry_delivery(commands: Commands, caller: Caller, delivery_id: UUID, key: str | None) -> Delivery:
+    """Attempt a delivery once more now."""
+    command = RetryDelivery(
+        workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), delivery_id=delivery_id
+    )
+    return await commands.ask(command, Delivery)

@@ -1,0 +1,214 @@
+"""A real PostgreSQL, the API on top of it, and callers with keys of their own."""
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx2
+import orjson
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from flowtask_api.accounts import service as accounts
+from flowtask_api.api_keys import service as api_keys
+from flowtask_api.app import create_app
+from flowtask_api.database import MIGRATIONS
+from flowtask_api.settings import ApiSettings
+from flowtask_contracts.topology import FLOWTASK
+from flowtask_kit.bootstrap.postgres import bootstrap_postgres
+from flowtask_kit.database.transaction import transaction
+from flowtask_local.postgres import EmbeddedPostgres
+from flowtask_local.testing import (  # noqa: F401 - fixtures are found by their names here
+    nats_server_factory,
+    postgres_server,
+)
+
+PASSWORDS = {service.name: SecretStr("secret") for service in FLOWTASK.services}
+NOBODY_LISTENS = "nats://api:api@127.0.0.1:1"
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The URLs of one module's database."""
+
+    admin: str
+    api: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user with a workspace and a key."""
+
+    user_id: UUID
+    workspace_id: UUID
+    key: str
+    email: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+Outbox = Callable[[UUID], Awaitable[list[dict[str, Any]]]]
+
+
+def _bootstrap(server: EmbeddedPostgres, name: str) -> Databases:
+    asyncio.run(bootstrap_postgres(server.url(name), FLOWTASK, PASSWORDS))
+    return Databases(server.url(name), server.url(name, user="flowtask_api", password="secret"))
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: EmbeddedPostgres) -> str:  # noqa: F811
+    """A database that the real bootstrap and the real migrations made."""
+    postgres_server.create_database("api_template")
+    MIGRATIONS.upgrade(_bootstrap(postgres_server, "api_template").api)
+    return "api_template"
+
+
+@pytest.fixture(scope="module")
+def databases(postgres_server: EmbeddedPostgres, template_database: str) -> Databases:  # noqa: F811
+    """A copy of it for each module."""
+    name = f"api_{secrets.token_hex(4)}"
+
+    async def copy() -> None:
+        connection = await asyncpg.connect(postgres_server.url())
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY file_copy")
+        await connection.close()
+
+    asyncio.run(copy())
+    return _bootstrap(postgres_server, name)
+
+
+@pytest.fixture
+async def db(databases: Databases) -> AsyncIterator[asyncpg.Connection]:
+    """An administrator's connection, for looking and for breaking things."""
+    connection = await asyncpg.connect(databases.admin)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def nats_url() -> str:
+    """No NATS; a module that needs one overrides this."""
+    return NOBODY_LISTENS
+
+
+@pytest.fixture
+def settings(databases: Databases, nats_url: str) -> ApiSettings:
+    return ApiSettings(
+        database_url=SecretStr(databases.api),
+        nats_url=SecretStr(nats_url),
+        key_use_flush_seconds=60.0,
+        deletion_poll_seconds=0.2,
+        database_pool_size=5,
+        log_level="error",
+    )
+
+
+@pytest.fixture
+async def app(settings: ApiSettings) -> AsyncIterator[FastAPI]:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@contextlib.asynccontextmanager
+async def calling(app: FastAPI, headers: dict[str, str] | None = None) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+def make_account(app: FastAPI) -> Callable[..., Awaitable[Account]]:
+    """Makes a user in a workspace of their own, with a key."""
+
+    async def make(email: str | None = None, *, operator: bool = False) -> Account:
+        resources = app.state.resources
+        email = email or f"{secrets.token_hex(6)}@example.com"
+        async with transaction(resources.database, resources.wake) as tx:
+            user_id, workspace_id = await accounts.create_user(tx, email=email, name="Ada")
+            key = await api_keys.create_key(
+                tx, workspace_id=workspace_id, user_id=user_id, name="tests", operator=operator
+            )
+        return Account(user_id, workspace_id, key.key, email)
+
+    return make
+
+
+@pytest.fixture
+def make_member(
+    db: asyncpg.Connection, make_account: Callable[..., Awaitable[Account]], account: Account
+) -> Callable[[str], Awaitable[Account]]:
+    """Makes another user who has a place and a key in the account's workspace."""
+
+    async def make(role: str) -> Account:
+        other = await make_account()
+        await db.execute(
+            "INSERT INTO api.memberships VALUES ($1, $2, $3, now())", account.workspace_id, other.user_id, role
+        )
+        key = "ft_" + secrets.token_hex(32)
+        await db.execute(
+            "INSERT INTO api.api_keys (id, workspace_id, user_id, name, digest, last4, operator, created_at)"
+            " VALUES (gen_random_uuid(), $1, $2, 'theirs', $3, $4, false, now())",
+            account.workspace_id,
+            other.user_id,
+            hashlib.sha256(key.encode()).digest(),
+            key[-4:],
+        )
+        return Account(other.user_id, account.workspace_id, key, other.email)
+
+    return make
+
+
+@pytest.fixture
+async def account(make_account: Callable[..., Awaitable[Account]]) -> Account:
+    return await make_account()
+
+
+@pytest.fixture
+async def client(app: FastAPI, account: Account) -> AsyncIterator[httpx2.AsyncClient]:
+    """Calls with the account's key."""
+    async with calling(app, account.headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """Calls without a key."""
+    async with calling(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def neighbour(app: FastAPI, make_account: Callable[..., Awaitable[Account]]) -> AsyncIterator[httpx2.AsyncClient]:
+    """Calls with a key of another workspace."""
+    async with calling(app, (await make_account()).headers) as client:
+        yield client
+
+
+@pytest.fixture
+def outbox(db: asyncpg.Connection) -> Outbox:
+    """The public events of a workspace that are on their way, oldest first."""
+
+    async def read(workspace_id: UUID) -> list[dict[str, Any]]:
+        rows = await db.fetch("SELECT payload FROM api.outbox WHERE subject LIKE 'events.%' ORDER BY seq")
+        events = [orjson.loads(row["payload"]) for row in rows]
+        return [event for event in events if event["workspaceid"] == str(workspace_id)]
+
+    return read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FLOWTASK_DATABASE_URL", raising=False)
+        patch.delenv("FLOWTASK_NATS_URL", raising=False)
+        yield

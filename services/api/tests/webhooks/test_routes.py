@@ -1,0 +1,207 @@
+"""The routes against an answering service on a live NATS, and without one."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import nats
+import orjson
+import pytest
+
+from flowtask_contracts.base import rfc3339
+from flowtask_contracts.errors import FlowTaskError, NotFound, ValidationFailed
+from flowtask_kit.ids import new_id, utc_now
+from flowtask_local.nats import EmbeddedNats
+
+HOOK = {"url": "https://example.com/hook", "events": ["task.*"]}
+ENDPOINT: dict[str, Any] = {
+    "id": str(new_id()),
+    "url": "https://example.com/hook",
+    "events": ["task.*"],
+    "description": None,
+    "active": True,
+    "createdBy": str(new_id()),
+    "createdAt": rfc3339(utc_now()),
+    "updatedAt": rfc3339(utc_now()),
+}
+DELIVERY: dict[str, Any] = {
+    "id": str(new_id()),
+    "eventId": str(new_id()),
+    "endpointId": ENDPOINT["id"],
+    "event": "task.created",
+    "resourceId": str(new_id()),
+    "status": "delivered",
+    "attempts": 1,
+    "createdAt": rfc3339(utc_now()),
+    "lastAttemptAt": rfc3339(utc_now()),
+    "nextAttemptAt": None,
+    "lastStatusCode": 200,
+    "lastError": None,
+}
+
+
+class Dispatcher:
+    """Answers commands with what a test puts into `answers`, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+
+    async def hear(self, message: Any) -> None:
+        verb = message.subject.rpartition(".")[2]
+        self.asked.append((verb, orjson.loads(message.data)))
+        answer = self.answers.get(verb, {})
+        if isinstance(answer, FlowTaskError):
+            reply = {"error": answer.body.model_dump(mode="json", by_alias=True)}
+        else:
+            reply = {"data": answer}
+        await message.respond(orjson.dumps(reply))
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.asked[-1][1]
+
+
+@pytest.fixture(scope="module")
+def nats_server(nats_server_factory) -> EmbeddedNats:
+    return nats_server_factory("")
+
+
+@pytest.fixture
+def nats_url(nats_server) -> str:
+    return nats_server.url()
+
+
+@pytest.fixture
+async def dispatcher(nats_url, app):
+    connection = await nats.connect(nats_url)
+    answering = Dispatcher()
+    await connection.subscribe("commands.webhook-dispatcher.>", cb=answering.hear)
+    await connection.flush()
+    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
+    yield answering
+    await connection.close()
+
+
+async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client, account, dispatcher):
+    dispatcher.answers["create-endpoint"] = {**ENDPOINT, "secret": "whsec_x", "secretShown": False}
+    dispatcher.answers["get-endpoint"] = {**ENDPOINT, "secret": None, "secretShown": False}
+
+    created = await client.post("/api/v1/webhooks", json={**HOOK, "description": "d"})
+
+    assert created.status_code == 201
+    assert created.json()["data"] == ENDPOINT | {"secret": "whsec_x"}
+    assert created.headers["location"] == f"/api/v1/webhooks/{ENDPOINT['id']}"
+    command = dispatcher.last
+    assert command.pop("commandId")
+    assert command == {
+        **HOOK,
+        "workspaceId": str(account.workspace_id),
+        "createdBy": str(account.user_id),
+        "description": "d",
+        "active": True,
+    }
+    shown = await client.get(created.headers["location"])
+    assert shown.json() == {"data": ENDPOINT, "meta": None, "error": None}
+
+
+async def test_an_idempotency_key_makes_the_same_command_id_in_the_same_workspace(client, neighbour, dispatcher):
+    dispatcher.answers["create-endpoint"] = {**ENDPOINT, "secret": None, "secretShown": True}
+    ids = []
+    for caller, key in ((client, "k"), (client, "k"), (client, "l"), (neighbour, "k"), (client, None), (client, None)):
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = await caller.post("/api/v1/webhooks", json=HOOK, headers=headers)
+        assert answer.json()["data"] == ENDPOINT | {"secretShown": True}
+        ids.append(dispatcher.last["commandId"])
+
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 5
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "\x00", "\t", "caf\xe9", "a\x7f"])
+async def test_an_idempotency_key_is_1_to_255_printable_ascii_characters(client, dispatcher, key):
+    headers = [(b"idempotency-key", key.encode("latin-1"))]
+
+    answer = await client.post("/api/v1/webhooks", json=HOOK, headers=headers)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"][0]["field"] == "Idempotency-Key"
+    assert dispatcher.asked == []
+
+
+async def test_webhooks_are_listed_by_cursor(client, dispatcher):
+    dispatcher.answers["list-endpoints"] = {"items": [ENDPOINT], "nextCursor": "abc"}
+
+    answer = (await client.get("/api/v1/webhooks?perPage=1&cursor=xyz")).json()
+
+    assert answer == {"data": [ENDPOINT], "meta": {"perPage": 1, "nextCursor": "abc"}, "error": None}
+    assert (dispatcher.last["cursor"], dispatcher.last["limit"]) == ("xyz", 1)
+    for query in ("perPage=0", "page=1", "cursor=%00", "cursor=", "limit=1"):
+        assert (await client.get(f"/api/v1/webhooks?{query}")).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_a_change_names_only_the_fields_that_were_sent(client, dispatcher, method):
+    dispatcher.answers["update-endpoint"] = dispatcher.answers["get-endpoint"] = ENDPOINT
+    path = f"/api/v1/webhooks/{ENDPOINT['id']}"
+
+    changed = await client.request(method, path, json={"active": False, "description": None})
+
+    assert changed.json()["data"] == ENDPOINT
+    assert {"active": False, "description": None}.items() <= dispatcher.last.items()
+    assert not {"url", "events"} & set(dispatcher.last)
+    assert (await client.request(method, path, json={})).status_code == 200
+    assert dispatcher.asked[-1][0] == "get-endpoint"
+
+
+async def test_a_webhook_is_deleted(client, dispatcher):
+    answer = await client.delete(f"/api/v1/webhooks/{ENDPOINT['id']}")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert dispatcher.asked[-1][0] == "delete-endpoint"
+
+
+async def test_deliveries_are_listed_shown_and_retried(client, dispatcher):
+    dispatcher.answers |= {
+        "list-deliveries": {"items": [DELIVERY], "nextCursor": None},
+        "get-delivery": {**DELIVERY, "payload": {"a": 1}, "attemptLog": []},
+        "retry-delivery": DELIVERY,
+    }
+    query = "status=delivered&event=task.created&since=2026-11-22T10:00:00Z"
+
+    listed = await client.get(f"/api/v1/webhooks/{ENDPOINT['id']}/deliveries?{query}")
+    assert listed.json() == {"data": [DELIVERY], "meta": {"perPage": 20, "nextCursor": None}, "error": None}
+    asked = {"status": "delivered", "event": "task.created", "endpointId": ENDPOINT["id"], "limit": 20}
+    assert asked.items() <= dispatcher.last.items()
+
+    shown = await client.get(f"/api/v1/deliveries/{DELIVERY['id']}")
+    assert shown.json()["data"] == DELIVERY | {"payload": {"a": 1}, "attemptLog": []}
+
+    retried = await client.post(f"/api/v1/deliveries/{DELIVERY['id']}/retry", headers={"Idempotency-Key": "r"})
+    assert (retried.status_code, retried.json()["data"]) == (202, DELIVERY)
+    for bad in ("status=lost", "event=%00", "event=a%20b", "since=1", "since=2026-01-01", "type=x", "perPage=1000"):
+        assert (await client.get(f"/api/v1/webhooks/{ENDPOINT['id']}/deliveries?{bad}")).status_code == 400
+
+
+async def test_what_the_owner_refuses_is_refused_in_its_words(client, dispatcher):
+    dispatcher.answers["get-endpoint"] = NotFound("Webhook not found")
+    dispatcher.answers["create-endpoint"] = ValidationFailed("This address is not public")
+
+    missing = await client.get(f"/api/v1/webhooks/{UUID(int=1)}")
+    refused = await client.post("/api/v1/webhooks", json=HOOK)
+
+    assert (missing.status_code, missing.json()["error"]["message"]) == (404, "Webhook not found")
+    assert (refused.status_code, refused.json()["error"]["message"]) == (400, "This address is not public")
+
+
+async def test_only_webhooks_are_away_while_nobody_answers(client, nats_url, app):
+    assert nats_url
+    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
+
+    answer = await client.get("/api/v1/webhooks")
+
+    assert answer.status_code == 503
+    error = answer.json()["error"]
+    assert error["code"] == "SERVICE_UNAVAILABLE"
+    assert int(answer.headers["retry-after"]) == error["retryAfter"] > 0
+    assert (await client.post("/api/v1/tasks", json={"title": "T"})).status_code == 201

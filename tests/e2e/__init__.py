@@ -1,0 +1,1 @@
+"""All processes, real PostgreSQL and NATS, real HTTP."""
