@@ -19,6 +19,18 @@ find_python() {
     exit 1
 }
 
+covered() {
+    case "$(uname -s) $(uname -m)" in
+    "Darwin arm64" | "Darwin x86_64") return 0 ;;
+    "Linux x86_64" | "Linux aarch64") ! ldd --version 2>&1 | grep -qi musl ;;
+    *) return 1 ;;
+    esac
+}
+
+if [ "${1:-}" = sync ] && ! covered; then
+    say "FlowTask's PostgreSQL exists for macOS and for Linux with glibc, on x86-64 and ARM64, and not for this machine ($(uname -s) $(uname -m))."
+    exit 1
+fi
 python=$(find_python)
 if command -v uv >/dev/null 2>&1; then
     uv=uv
@@ -35,6 +47,14 @@ else
     fi
 fi
 
+# The machine's own certificates, for those behind a proxy of their company. Older versions know another name for it.
+case $("$uv" --version) in
+"uv 0."[0-9].* | "uv 0.10."*) export UV_NATIVE_TLS="${UV_NATIVE_TLS:-1}" ;;
+*) export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" ;;
+esac
 export UV_PYTHON_DOWNLOADS=never
 [ -x .venv/bin/python ] || export UV_PYTHON="$python"
+if [ "${1:-}" = sync ]; then
+    say "Installing what FlowTask needs into .venv ..."
+fi
 exec "$uv" "$@"

@@ -1,4 +1,3 @@
-# ruff: noqa: S603, S607 - the commands are this file's own
 import subprocess
 import sys
 import time
@@ -6,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flowtask_local.stack import Stack
 from flowtask_local.testing import (  # noqa: F401 - fixtures for the tests of this folder
     nats_authorization,
     nats_server,
@@ -41,13 +41,23 @@ def living():
     return look
 
 
-@pytest.fixture
-def bin_dir(tmp_path):
+@pytest.fixture(scope="session")
+def bin_dir(tmp_path_factory):
     """A folder of console scripts with the names and the manners of the real services."""
-    folder = tmp_path / "bin with spaces"
+    folder = tmp_path_factory.mktemp("programs") / "bin with spaces"
     folder.mkdir()
     for program in ("flowtask-api", "flowtask-webhook-dispatcher", "flowtask-bootstrap"):
         script = folder / program
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "stand_in.py"}" {program} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{HERE / "stand_in.py"}" {program} "$@"\n')
         script.chmod(0o755)
     return folder
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory):
+    """A home whose databases are made already, to be copied with `cp -a`: making them takes longer than all the rest."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    with Stack(home, durable=False) as stack:
+        stack.start_servers()
+    (home / "ports.json").unlink()
+    return home

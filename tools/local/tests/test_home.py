@@ -1,4 +1,3 @@
-# ruff: noqa: S603 - the commands are this file's own
 import os
 import subprocess
 import sys

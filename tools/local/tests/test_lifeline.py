@@ -1,4 +1,4 @@
-# ruff: noqa: S603, S606 - the commands are this file's own
+# ruff: noqa: S606 - the commands are this file's own
 import json
 import os
 import pty

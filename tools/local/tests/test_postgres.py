@@ -1,4 +1,3 @@
-# ruff: noqa: S603, S607 - the commands are this file's own
 import os
 import signal
 import subprocess

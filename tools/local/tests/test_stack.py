@@ -1,9 +1,10 @@
-# ruff: noqa: S310 - the addresses are this file's own
+# ruff: noqa: S310 - the addresses and commands are this file's own
 import http.client
 import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import urllib.request
 from pathlib import Path
@@ -18,9 +19,10 @@ CREDENTIALS = {"STRIPE_SECRET_KEY": "sk_1", "CLERK_SECRET_KEY": "clerk_1", "RESE
 
 
 @pytest.fixture
-def make_stack(tmp_path, bin_dir):
+def make_stack(tmp_path, bin_dir, made_home):
     """Makes stacks over one home of this test, of stand-in services; ends them after the test."""
     made = []
+    subprocess.run(["cp", "-a", made_home, tmp_path / "home dir"], check=True)
 
     def make(**options):
         stack = Stack(tmp_path / "home dir", **{"bin_dir": bin_dir, "durable": False, **options})
@@ -135,6 +137,24 @@ def test_ports_stay_from_start_to_start_and_a_taken_one_is_replaced(make_stack):
 
     assert again.service("webhook-dispatcher").port == ports["webhook-dispatcher"]
     assert again.replaced_ports == {"api": (ports["api"], again.service("api").port)}
+
+
+def test_ports_that_are_taken_at_the_last_moment_are_replaced_too(make_stack):
+    stack = make_stack()
+    stack._open()
+    stack._servers = stack._make_servers()
+    wished = stack.nats.port
+    with socket.create_server(("127.0.0.1", wished)):
+        stack.start_servers()
+    assert stack.nats.port != wished
+    assert stack.postgres.sql("SELECT 1") == "1\n"
+
+    (api,) = stack._replicas_of(stack.specs["api"])
+    wished = api.port
+    with socket.create_server(("127.0.0.1", wished)):
+        stack.start("api")
+        assert api.port != wished
+        assert api.ready
 
 
 def test_a_service_that_refuses_to_start_is_shown_with_its_last_words(make_stack):

@@ -30,10 +30,15 @@ class Input(Contract):
 
 
 def _storable(value: str) -> str:
-    """Refuse what PostgreSQL text cannot hold; pydantic itself refuses lone surrogates."""
+    """Refuse what PostgreSQL text cannot hold; `json.loads` lets lone surrogates through, and so does pydantic then."""
     if "\x00" in value:
         msg = "must not contain NUL characters"
         raise ValueError(msg)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        msg = "must not contain lone surrogates"
+        raise ValueError(msg) from None
     return value
 
 

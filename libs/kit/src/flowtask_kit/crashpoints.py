@@ -1,9 +1,11 @@
 """Places where a test can have the process die as hard as a power cut would kill it. Off unless settings arm them."""
 
 import os
+import re
 import signal
 import sys
 
+_ENTRY = re.compile(r"(?P<name>[a-z][a-z0-9.\-]*)(:(?P<passes>[1-9][0-9]*))?")
 _armed: dict[str, int] = {}
 
 
@@ -14,8 +16,10 @@ def arm(spec: str) -> None:
     """
     _armed.clear()
     for entry in filter(None, (part.strip() for part in spec.split(","))):
-        name, _, count = entry.partition(":")
-        _armed[name] = int(count or 1)
+        match = _ENTRY.fullmatch(entry)
+        if match is None:
+            raise ValueError(f"not a crashpoint: {entry!r}")
+        _armed[match["name"]] = int(match["passes"] or 1)
 
 
 def crashpoint(name: str) -> None:

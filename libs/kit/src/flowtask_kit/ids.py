@@ -1,14 +1,25 @@
 """Identifiers and the clock."""
 
+import secrets
+import time
 from datetime import UTC, datetime
 from uuid import UUID
 
-import uuid6
+
+class _Stamp:
+    """The 60 bits that the latest id begins with: milliseconds, then 4096ths of a millisecond."""
+
+    latest = 0
 
 
 def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562): sorts by the millisecond it was made in."""
-    return UUID(int=uuid6.uuid7().int)
+    """A UUIDv7 (RFC 9562, section 6.2, method 3): tells the millisecond it was made in, and sorts after the one before.
+
+    Even at a million a second ids do not run ahead of the clock.
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    _Stamp.latest = stamp = max(milliseconds << 12 | nanoseconds * 4096 // 1_000_000, _Stamp.latest + 1)
+    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | secrets.randbits(62))
 
 
 def utc_now() -> datetime:

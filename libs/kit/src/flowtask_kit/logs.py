@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line on stdout, with the request and trace they belong to."""
 
+import json
 import logging
 import sys
 from typing import Any
@@ -20,7 +21,11 @@ def _trace_ids(_logger: Any, _method: str, event: structlog.typing.EventDict) ->
 
 
 def _dumps(event: Any, **_: Any) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    """One line, whatever is in it: what orjson refuses (lone surrogates, huge numbers) is written with escapes."""
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return json.dumps(event, default=str).encode()
 
 
 def configure(service: str, level: str) -> None:

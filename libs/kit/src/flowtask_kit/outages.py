@@ -7,8 +7,8 @@ import nats.errors
 import nats.js.errors
 import sqlalchemy.exc
 
-_SQLSTATES_OF_OUTAGE = ("08", "40", "53", "55P03", "57P")
-"""Connections, deadlocks and serialization, resources, lock timeouts, shutdowns."""
+_SQLSTATES_OF_OUTAGE = ("08", "40", "53", "55P03", "57")
+"""Connections, deadlocks and serialization, resources, lock timeouts, statement timeouts and shutdowns."""
 
 
 def is_outage(error: BaseException) -> bool:
@@ -20,15 +20,17 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return str(getattr(error, "sqlstate", "")).startswith(_SQLSTATES_OF_OUTAGE)
     if isinstance(error, asyncpg.InterfaceError):
-        text = str(error)
-        return "closed" in text or "connection" in text
+        return type(error) is asyncpg.InterfaceError and "closed" in str(
+            error
+        )  # a subclass repeats a query's arguments
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return True
     if isinstance(error, nats.errors.Error):
         return isinstance(error, _BUS_OUTAGES)
-    return isinstance(error, OSError | asyncio.TimeoutError)
+    return isinstance(error, OSError | asyncio.TimeoutError) and not isinstance(error, _OF_FILES)
 
 
+_OF_FILES = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 _BUS_OUTAGES = (
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.errors import FlowTaskError
+from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit import logs
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.service.cli import outage_ends_the_process, parser_of, read_settings, run
@@ -18,7 +19,6 @@ from flowtask_kit.service.resources import Resources
 
 from .accounts import service as accounts
 from .api_keys import service as api_keys
-from .app import SERVICE, create_app
 from .database import MIGRATIONS
 from .settings import ApiSettings
 
@@ -33,7 +33,7 @@ def main() -> None:
         case "create-user" | "create-key":
             _print_one_line(settings, arguments)
         case command:
-            run(command, settings, MIGRATIONS, create_app)
+            run(command, settings, MIGRATIONS, "flowtask_api.app:create_app")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,7 +61,7 @@ def _name(value: str) -> str:
 
 
 def _print_one_line(settings: ApiSettings, arguments: argparse.Namespace) -> None:
-    logs.configure(SERVICE.name, "error")
+    logs.configure("api", "error")
     try:
         with outage_ends_the_process():
             answer = asyncio.run(_in_transaction(settings, arguments))
@@ -72,7 +72,7 @@ def _print_one_line(settings: ApiSettings, arguments: argparse.Namespace) -> Non
 
 
 async def _in_transaction(settings: ApiSettings, arguments: argparse.Namespace) -> dict[str, Any]:
-    resources = Resources.create(SERVICE, settings)
+    resources = Resources.create(FLOWTASK.service("api"), settings)
     command = _create_user if arguments.command == "create-user" else _create_key
     try:
         async with transaction(resources.database, resources.wake) as tx:

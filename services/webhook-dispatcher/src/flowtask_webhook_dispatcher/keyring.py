@@ -54,13 +54,13 @@ class KeyRing:
 
     def decrypt(self, endpoint_id: UUID, stored: bytes) -> str:
         """The secret; CannotDecrypt if its key is not in the ring or the row is another's."""
-        end = 1 + stored[0]
+        end = 1 + (stored[0] if stored else 0)
         key = self._keys.get(stored[1:end].decode("ascii", "replace"))
         if key is None:
             raise CannotDecrypt(f"the key of endpoint {endpoint_id} is not in the ring")
         try:
             return key.decrypt(stored[end : end + _NONCE], stored[end + _NONCE :], _bound_to(endpoint_id)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise CannotDecrypt(f"the secret of endpoint {endpoint_id} does not open") from None
 
 

@@ -4,7 +4,6 @@ import sys
 
 from flowtask_kit.service.cli import parser_of, read_settings, run
 
-from .app import create_app
 from .database import MIGRATIONS
 from .keyring import InvalidKeyRing
 from .settings import DispatcherSettings
@@ -15,7 +14,12 @@ def main() -> None:
     parser, _ = parser_of("flowtask-webhook-dispatcher", "Deliver public events to the workspaces' endpoints.")
     arguments = parser.parse_args()
     try:
-        run(arguments.command, read_settings(DispatcherSettings), MIGRATIONS, create_app)
+        run(
+            arguments.command,
+            read_settings(DispatcherSettings),
+            MIGRATIONS,
+            "flowtask_webhook_dispatcher.app:create_app",
+        )
     except InvalidKeyRing as error:
         sys.stderr.write(f"FLOWTASK_WEBHOOKS_SECRET_KEYS: {error}\n")
         raise SystemExit(2) from None

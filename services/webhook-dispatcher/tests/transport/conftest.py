@@ -1,6 +1,7 @@
 """Real receivers on loopback: each test says how its receiver behaves, connection by connection."""
 
 import asyncio
+import resource
 import socket
 import ssl
 import struct
@@ -13,6 +14,7 @@ import pytest
 import uvloop
 
 from flowtask_webhook_dispatcher.transport import AddressPolicy, HookClient, Target, parse_url
+from flowtask_webhook_dispatcher.transport.dialing import verifying_context
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -136,13 +138,19 @@ def loopback() -> AddressPolicy:
     return AddressPolicy([ip_network("127.0.0.0/8"), ip_network("::1/128")])
 
 
+@pytest.fixture(scope="session")
+def system_tls() -> ssl.SSLContext:
+    """The default context, built once: reading the system's authorities takes longer than most tests."""
+    return verifying_context()
+
+
 @pytest.fixture
-async def make_client(loopback) -> AsyncIterator[Callable[..., HookClient]]:
+async def make_client(loopback, system_tls) -> AsyncIterator[Callable[..., HookClient]]:
     """Build clients that may use http and loopback unless told otherwise; none leaves a connection behind."""
     made: list[HookClient] = []
 
     def make(policy: AddressPolicy = loopback, **options) -> HookClient:
-        client = HookClient(policy, **{"allow_http": True, **options})
+        client = HookClient(policy, **{"allow_http": True, "tls": system_tls, **options})
         made.append(client)
         return client
 
@@ -168,10 +176,20 @@ def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
 
     async def wait(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110  conditions here are plain state, not events
+            while not condition():
                 await asyncio.sleep(0.002)
 
     return wait
+
+
+@pytest.fixture
+def many_files():
+    """Room for a few thousand sockets, where the default limit is low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

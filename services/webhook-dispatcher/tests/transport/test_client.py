@@ -22,7 +22,7 @@ async def test_a_post_arrives_as_written_and_its_answer_comes_back(client, recei
     assert answer.header("CONTENT-LENGTH") == "4"
     assert answer.header("x-a") == "é"
     assert answer.header("Missing") is None
-    assert 0 < answer.seconds < 5
+    assert 0 <= answer.seconds < 5
 
 
 async def test_an_empty_body_is_sent_with_its_length(client, receive, ok):
@@ -233,11 +233,6 @@ async def test_closing_the_client_ends_posts_under_way_as_no_fault_of_the_receiv
         await peer.request()
         await peer.gone()
 
-    async def never(_host, _port):
-        resolving.set()
-        await asyncio.Event().wait()
-
-    resolving = asyncio.Event()
     receiver = await receive(behave)
     post = asyncio.create_task(client.post(receiver.target(), HEADERS, b"x", timeout=5))
     await until(lambda: len(receiver.requests) == 1)
@@ -295,6 +290,7 @@ async def test_an_answer_before_the_whole_body_was_read_counts_and_closes(client
     done.set()
 
 
+@pytest.mark.usefixtures("many_files")
 async def test_a_thousand_posts_wait_for_a_slow_receiver_together(client, receive, until):
     async def behave(peer):
         await peer.request()

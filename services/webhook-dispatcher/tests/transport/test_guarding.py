@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from ipaddress import ip_network
 
 import pytest
@@ -116,9 +117,12 @@ async def test_the_next_address_is_tried_if_one_refuses_the_connection(make_clie
     assert (answer.address, names.lookups) == ("127.0.0.1", 1)
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere 127.0.0.9 is no address of the host, and full queues refuse"
+)
 async def test_an_address_that_does_not_answer_leaves_time_for_the_next_one(make_client, receive, ok):
     receiver = await receive(ok)
-    with socket.socket() as full:  # a listener whose queue is full takes no connection on Linux, and refuses none
+    with socket.socket() as full:  # a listener whose queue is full leaves the next connection unanswered
         full.bind(("127.0.0.9", receiver.port))
         full.listen(0)
         with socket.socket() as first, socket.socket() as second:
@@ -126,8 +130,8 @@ async def test_an_address_that_does_not_answer_leaves_time_for_the_next_one(make
                 filler.setblocking(False)
                 filler.connect_ex(("127.0.0.9", receiver.port))
             names = Names(["127.0.0.9", "127.0.0.1"])
-            answer = await make_client(resolve=names).post(receiver.target(host="many.example"), [], b"x", timeout=2)
-    assert answer.address == "127.0.0.1" or answer.seconds < 2
+            answer = await make_client(resolve=names).post(receiver.target(host="many.example"), [], b"x", timeout=1)
+    assert answer.address == "127.0.0.1"
 
 
 async def test_no_address_taking_the_connection_is_a_connect_error_that_names_no_address(make_client, open_files):

@@ -6,7 +6,8 @@ import pytest
 
 from flowtask_webhook_dispatcher.transport import Failure, TransportError
 
-PATIENCE = 0.3  # seconds a post waits here
+PATIENCE = 0.2  # seconds a post waits for what never comes
+SOME = 0.8  # seconds a post waits for an answer that begins at once and never ends
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -44,6 +45,7 @@ def floods(start, piece, sent=None):
         await peer.send(start)
         while True:
             await peer.send(piece)
+            await asyncio.sleep(0)  # both ends share the loop
             if sent is not None:
                 sent.append(len(piece))
 
@@ -119,7 +121,7 @@ async def test_hanging_up_before_the_end_of_the_head_is_no_answer(client, receiv
 )
 @pytest.mark.parametrize("then", ["close", "end", "wait"])
 async def test_an_answer_whose_body_breaks_off_counts_with_its_status(client, receive, until, start, then):
-    answer = await post(client, await receive(sends(start, then=then)))
+    answer = await post(client, await receive(sends(start, then=then)), SOME)
     assert (answer.status, answer.body, answer.truncated) == (200, b"ab", True)
     await until(lambda: client.open_connections == 0)
 
@@ -156,8 +158,8 @@ async def test_the_cap_is_exact(make_client, receive, size, truncated):
         (HEAD, b"X: y\r\n"),
         (HEAD + b"X: ", b"y" * 1000),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (b"", b"\r\n"),
-        (b"HTTP/1.1 200 ", b"y"),
+        (b"", b"\r\n" * 500),
+        (b"HTTP/1.1 200 ", b"y" * 1000),
     ],
 )
 async def test_an_endless_head_is_a_protocol_error(client, receive, start, piece):
@@ -187,7 +189,7 @@ async def test_a_trickled_head_ends_at_the_deadline(client, receive, until, star
 
 @pytest.mark.parametrize("head", [b"Content-Length: 1000\r\n\r\n", b"\r\n"])
 async def test_a_trickled_body_ends_at_the_deadline_and_its_status_counts(client, receive, until, head):
-    answer = await post(client, await receive(trickles(HEAD + head, b"x")))
+    answer = await post(client, await receive(trickles(HEAD + head, b"x")), SOME)
     assert (answer.status, answer.truncated) == (200, True)
     assert 0 < len(answer.body) < 1000
     assert answer.seconds + 0.01 >= PATIENCE
@@ -222,7 +224,7 @@ async def test_a_receiver_that_speaks_first_or_hangs_up_at_once_gives_an_error(c
 
 
 async def test_a_hostile_receiver_does_not_hold_up_another(client, receive, ok):
-    flood = await receive(floods(HEAD + b"X: ", b"y"))
+    flood = await receive(floods(HEAD + b"X: ", b"y" * 1000))
     silent = await receive(sends(then="wait"))
     good = await receive(ok)
     others = [asyncio.create_task(failure(client, r)) for r in (flood, silent) for _ in range(20)]

@@ -43,7 +43,7 @@ def outcome(reader):
 
 
 @given(ANYTHING, st.integers(1, 40))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_bytes_give_the_same_outcome_whole_and_in_pieces(data, step):
     whole = read(data, len(data) or 1)
     assert outcome(whole) == outcome(read(data, step))
@@ -138,6 +138,6 @@ def stage():
 
 
 @given(data=ANYTHING, hangs_up=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_whatever_a_receiver_sends_is_an_answer_or_a_transport_error_by_the_deadline(stage, data, hangs_up):
     assert isinstance(stage.runner.run(stage.outcome(data, hangs_up)), Answer | TransportError)

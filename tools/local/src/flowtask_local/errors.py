@@ -22,6 +22,11 @@ class ProcessEndedError(LocalError):
         self.name = name
         self.returncode = returncode
 
+    @property
+    def for_lack_of_a_port(self) -> bool:
+        """True when somebody else listens on the port that the process was given."""
+        return "address already in use" in str(self).lower()
+
 
 class NotReadyError(LocalError):
     """A process was not ready within its time; the message ends with its last log lines."""

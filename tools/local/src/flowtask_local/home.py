@@ -33,6 +33,11 @@ class Home:
         return self.path / "ports.json"
 
     @property
+    def schemas_file(self) -> Path:
+        """What the migrations of the last start led to."""
+        return self.path / "schemas.json"
+
+    @property
     def postgres(self) -> Path:
         """The data folder of PostgreSQL."""
         return self.path / "postgres"
@@ -41,6 +46,11 @@ class Home:
     def nats(self) -> Path:
         """The data folder of NATS."""
         return self.path / "nats"
+
+    @property
+    def held(self) -> bool:
+        """True while this object holds the folder."""
+        return self._lock is not None
 
     def log(self, name: str) -> Path:
         """The log file of one process."""
@@ -60,11 +70,9 @@ class Home:
         """Take the folder; HomeHeldError, which names the process, when another one has it."""
         self.make()
         handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(handle):
             os.close(handle)
-            raise HomeHeldError(str(self.path), self.holder()) from None
+            raise HomeHeldError(str(self.path), self.holder())
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         self._lock = handle
@@ -85,13 +93,30 @@ class Home:
                     raise BrokenHomeError(f"{lock.stem} of an earlier start still runs and holds {lock}.")
                 time.sleep(0.05)
 
+    @property
+    def taken(self) -> bool:
+        """True while a living process holds the folder."""
+        return _is_locked(self.path / "lock")
+
     def holder(self) -> int | None:
         """The process that holds the folder now; None when nobody does. A crashed holder holds nothing."""
         lock = self.path / "lock"
-        if not _is_locked(lock):
+        if not self.taken:
             return None
         text = lock.read_text(encoding="utf-8").strip()
         return int(text) if text.isdigit() else None
+
+
+def _lock(handle: int) -> bool:
+    """Lock the file for good; tried for a moment, because whoever looks whether it is locked locks it for that look."""
+    for _ in range(10):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
 
 
 def _is_locked(path: Path) -> bool:

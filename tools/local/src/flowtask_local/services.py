@@ -44,6 +44,11 @@ class ServiceSpec:
         return f"flowtask_{self.name.replace('-', '_')}"
 
     @property
+    def package(self) -> str:
+        """Its Python package."""
+        return f"flowtask_{self.name.replace('-', '_')}"
+
+    @property
     def program(self) -> str:
         """Its console script."""
         return f"flowtask-{self.name}"
@@ -82,6 +87,11 @@ class ServiceProcess(Process):
     def ready(self) -> bool:
         """True when /readyz answers 200 now."""
         return self.running and get_status(self.port, "/readyz") == HTTPStatus.OK
+
+    def move(self, port: int) -> None:
+        """Listen on another port from the next start on."""
+        self.port = port
+        self.env["FLOWTASK_PORT"] = str(port)
 
     def wait_ready(self, timeout: float = _READY_SECONDS) -> None:
         """Return when the service is ready; ProcessEndedError or NotReadyError, with its last log lines, otherwise."""

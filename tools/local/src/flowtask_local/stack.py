@@ -4,7 +4,6 @@ import json
 import sysconfig
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +17,8 @@ from .logs import LineSink
 from .nats import EmbeddedNats
 from .ports import PortBook
 from .postgres import EmbeddedPostgres
-from .process import Process
+from .process import Process, run_to_end, together
+from .schemas import Schemas
 from .services import SERVICES, ServiceProcess, ServiceSpec
 
 DEMO_EMAIL = "demo@flowtask.local"
@@ -110,31 +110,48 @@ class Stack:
         self.start()
 
     def start_servers(self) -> None:
-        """Take the home folder and start PostgreSQL with its database, and NATS."""
+        """Take the home folder and start PostgreSQL with its database, and NATS.
+
+        When somebody takes a port at the last moment, both begin again on ports that are free.
+        """
         if self._servers is None:
             self._open()
             self._servers = self._make_servers()
-        with ThreadPoolExecutor(2) as pool:
-            for started in [pool.submit(server.start) for server in self._servers if not server.running]:
-                started.result()
+        try:
+            together([server.start for server in self._servers if not server.running])
+        except ProcessEndedError as error:
+            if not error.for_lack_of_a_port:
+                raise
+            for server in self._servers:
+                server.close()
+            self._servers = self._make_servers()
+            together([server.start for server in self._servers])
         self.postgres.create_database(wiring.DATABASE)
 
     def bootstrap(self) -> None:
         """Make roles, schemas, streams and durables; safe to repeat."""
         env = wiring.for_bootstrap(self._keys, self.postgres, self.nats)
-        self._run([self._command("bootstrap", "flowtask-bootstrap", env=env)])
+        run_to_end([self._command("bootstrap", "flowtask-bootstrap", env=env)], _COMMAND_SECONDS)
 
     def migrate(self) -> None:
-        """Bring the schema of every service to its newest version, all at the same time."""
-        self._run(
+        """Bring the schema of every service to its newest version, all at the same time; those that are there stay."""
+        schemas = Schemas(self.home.schemas_file, self.postgres, wiring.DATABASE)
+        older = [spec for spec in self.specs.values() if not schemas.current(spec)]
+        run_to_end(
             [
                 self._command(f"{spec.name}-migrate", spec.program, "migrate", env=self.environment(spec.name))
-                for spec in self.specs.values()
-            ]
+                for spec in older
+            ],
+            _COMMAND_SECONDS,
         )
+        for spec in older:
+            schemas.keep(spec)
 
     def start(self, name: str | None = None) -> None:
-        """Start all services, or the one named, with all their replicas, and wait until each is ready."""
+        """Start all services, or the one named, with all their replicas, and wait until each is ready.
+
+        One whose port somebody took at the last moment gets another.
+        """
         wanted = [
             process
             for spec in (self.specs.values() if name is None else [self.specs[name]])
@@ -144,7 +161,14 @@ class Stack:
         for process in wanted:
             process.start()
         for process in wanted:
-            process.wait_ready()
+            try:
+                process.wait_ready()
+            except ProcessEndedError as error:
+                if not error.for_lack_of_a_port:
+                    raise
+                process.move(self._ports.port(process.name))
+                process.start()
+                process.wait_ready()
 
     def add_replica(self, name: str, *, env: Mapping[str, str] | None = None) -> ServiceProcess:
         """One more replica of a service on a port of its own, started and ready."""
@@ -171,7 +195,7 @@ class Stack:
         command = self._command(
             f"{name}-{arguments[0]}", self.specs[name].program, *arguments, env=self.environment(name), logged=False
         )
-        self._run([command])
+        run_to_end([command], _COMMAND_SECONDS)
         for line in reversed(command.log_lines):
             answer = json.loads(line) if line.startswith("{") else None
             if isinstance(answer, dict) and "level" not in answer:
@@ -276,16 +300,3 @@ class Stack:
             cwd=self.home.path,
             log_path=self.home.log(name) if logged else None,
         )
-
-    @staticmethod
-    def _run(commands: Sequence[Process]) -> None:
-        """Run these at the same time to their end; ProcessEndedError for the first that fails."""
-        try:
-            for command in commands:
-                command.start()
-            for command in commands:
-                if command.wait(_COMMAND_SECONDS) != 0:
-                    raise ProcessEndedError(command.name, command.returncode, command.log_lines[-20:])
-        finally:
-            for command in commands:
-                command.close()

@@ -1,6 +1,5 @@
 """Commands of the webhook dispatcher, and the resources it answers with."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -134,7 +133,7 @@ class ListEndpoints(WebhookCommand):
     verb = "list-endpoints"
     answer = Endpoints
 
-    cursor: str | None = None
+    cursor: Text | None = None
     limit: int = Field(default=20, ge=1, le=100)
 
 
@@ -179,9 +178,9 @@ class ListDeliveries(WebhookCommand):
 
     endpoint_id: UUID
     status: DeliveryStatus | None = None
-    event: str | None = None
-    since: datetime | None = None
-    cursor: str | None = None
+    event: Text | None = None
+    since: Instant | None = None
+    cursor: Text | None = None
     limit: int = Field(default=20, ge=1, le=100)
 
 

@@ -85,7 +85,7 @@ class CloudEvent(Contract):
 def changes_between(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> dict[str, Change]:
     """The fields whose wire values differ, with both values; times of the write itself do not count."""
     return {
-        name: Change(from_=before.get(name), to=value)
-        for name, value in after.items()
-        if name != "updatedAt" and before.get(name) != value
+        name: Change(from_=before.get(name), to=after.get(name))
+        for name in {**before, **after}
+        if name != "updatedAt" and before.get(name) != after.get(name)
     }

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import nats
 import orjson
+from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 
@@ -15,9 +15,15 @@ DUPLICATE_WINDOW = 600.0
 
 
 async def bootstrap_nats(url: str, topology: Topology, *, replicas: int) -> None:
-    """Make streams and durables, or bring their settings to what the topology says; safe to repeat."""
-    client = await nats.connect(url, connect_timeout=5, max_reconnect_attempts=10, name="flowtask-bootstrap")
+    """Make streams and durables, or bring their settings to what the topology says; safe to repeat.
+
+    Waits about 20 s for a server that is not there yet; raises at once what a server answers that refuses the login.
+    """
+    client = Client()
     try:
+        await client.connect(
+            url, connect_timeout=5, max_reconnect_attempts=10, name="flowtask-bootstrap", error_cb=_give_up_when_refused
+        )
         jetstream = client.jetstream(timeout=10)
         for stream in topology.streams:
             await _stream(jetstream, stream, replicas)
@@ -25,6 +31,11 @@ async def bootstrap_nats(url: str, topology: Topology, *, replicas: int) -> None
             await jetstream.add_consumer(durable.stream, config=_consumer_config(durable))
     finally:
         await client.close()
+
+
+async def _give_up_when_refused(error: Exception) -> None:
+    if "authorization" in str(error).lower():
+        raise error
 
 
 async def _stream(jetstream: JetStreamContext, stream: Stream, replicas: int) -> None:

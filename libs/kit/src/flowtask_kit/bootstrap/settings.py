@@ -22,3 +22,14 @@ class BootstrapSettings(BaseSettings):
         examples=['{"api": "...", "webhook-dispatcher": "..."}'],
     )
     stream_replicas: int = Field(default=1, ge=1, le=5, description="Copies of each stream; 3 in production.")
+
+
+class NatsUsersSettings(BaseSettings):
+    """Settings of `flowtask-bootstrap --nats-authorization`."""
+
+    model_config = SettingsConfigDict(env_prefix="FLOWTASK_BOOTSTRAP_", extra="ignore", frozen=True)
+
+    nats_passwords: dict[str, SecretStr] = Field(
+        description="JSON object with the NATS password of each service, by service name, and of `admin`.",
+        examples=['{"admin": "...", "api": "...", "webhook-dispatcher": "..."}'],
+    )

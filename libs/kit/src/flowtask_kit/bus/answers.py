@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.base import Contract
 from flowtask_contracts.commands import Command, Reply
-from flowtask_contracts.errors import Conflict, ErrorDetail, FlowTaskError, ServiceUnavailable, ValidationFailed
+from flowtask_contracts.errors import Conflict, FlowTaskError, ServiceUnavailable, ValidationFailed
 from flowtask_kit import logs, metrics, traces
 from flowtask_kit.bus.connection import Bus
 from flowtask_kit.bus.models import CommandRecord
@@ -24,6 +24,7 @@ from flowtask_kit.database.engine import Database
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.outages import is_outage
 from flowtask_kit.outbox.wake import Wake
+from flowtask_kit.validation import details_of
 
 log = logs.get(__name__)
 
@@ -31,6 +32,8 @@ C = TypeVar("C", bound=Command)
 A = TypeVar("A", bound=Contract)
 
 CONCURRENCY = 64
+MAX_REPLY_BYTES = 1_000_000
+"""Below NATS's default `max_payload` of 1 MiB."""
 
 
 class Answers:
@@ -48,7 +51,11 @@ class Answers:
 
         async def answer(message: NatsMessage) -> bytes:
             reply = await self._answer(command, function, message)
-            return reply.model_dump_json(by_alias=True).encode()
+            body = reply.model_dump_json(by_alias=True).encode()
+            if len(body) > MAX_REPLY_BYTES:  # NATS would refuse it, and the asker would wait in vain
+                log.error("reply is too large", command=command.bus_subject(), bytes=len(body))
+                body = Reply(error=FlowTaskError().body).model_dump_json(by_alias=True).encode()
+            return body
 
         document(answer, command)
         self._bus.broker.subscriber(
@@ -86,7 +93,7 @@ class Answers:
         try:
             request = command.model_validate_json(body)
         except ValidationError as error:
-            raise ValidationFailed(details=details_of(error)) from error
+            raise ValidationFailed(details=details_of(error.errors(include_input=False))) from error
         async with transaction(self._database, self._wake) as tx:
             if not command.changes or request.command_id is None:
                 return Reply(data=(await function(tx, request)).model_dump(mode="json", by_alias=True))
@@ -97,7 +104,7 @@ class Answers:
     ) -> Reply:
         """Do it and keep the reply with its id, in the same transaction; answer a repeat with what was kept."""
         records = self._records
-        digest = hashlib.sha256(request.bus_subject().encode() + request.model_dump_json().encode()).digest()
+        digest = request_hash(request)
         first = await tx.scalar(
             insert(records)
             .values(command_id=request.command_id, request_hash=digest)
@@ -110,10 +117,9 @@ class Answers:
                 raise Conflict("This Idempotency-Key was used for another request")
             return Reply(data=kept.reply)
         data = (await function(tx, request)).model_dump(mode="json", by_alias=True)
-        kept_data = {**data, **dict.fromkeys(request.concealed)}
-        if request.concealed:
-            kept_data["secretShown"] = True
-        await tx.execute(update(records).where(records.command_id == request.command_id).values(reply=kept_data))
+        await tx.execute(
+            update(records).where(records.command_id == request.command_id).values(reply=without_secrets(request, data))
+        )
         return Reply(data=data)
 
     def _unexpected(self, command: type[Command], error: Exception) -> Reply:
@@ -124,11 +130,17 @@ class Answers:
         return Reply(error=FlowTaskError().body)
 
 
-def details_of(error: ValidationError) -> list[ErrorDetail]:
-    """What is wrong with a command, field by field."""
-    return [
-        ErrorDetail(field=".".join(str(part) for part in item["loc"]), message=item["msg"]) for item in error.errors()
-    ]
+def request_hash(request: Command) -> bytes:
+    """What tells a repeat from another request: only the fields that were sent, so that a new optional one changes nothing."""
+    return hashlib.sha256(f"{request.bus_subject()}\n{request.model_dump_json(exclude_unset=True)}".encode()).digest()
+
+
+def without_secrets(request: Command, data: dict[str, Any]) -> dict[str, Any]:
+    """The reply as it is kept: what its command conceals is null, and `secretShown` says so."""
+    if not request.concealed:
+        return data
+    fields = request.answer.model_fields
+    return {**data, **dict.fromkeys(fields[name].alias or name for name in request.concealed), "secretShown": True}
 
 
 async def undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:

@@ -1,6 +1,7 @@
 """The one connection of a process to NATS; it comes and goes without the process having to."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from faststream.nats import NatsBroker
@@ -9,11 +10,16 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from flowtask_kit import logs, metrics
+from flowtask_kit.cancelling import end
 from flowtask_kit.settings import ServiceSettings
 
 log = logs.get(__name__)
 
 Listener = Callable[[Msg], Awaitable[None]]
+
+RECONNECT_SECONDS = 0.2
+STOP_SECONDS = 8.0
+"""Longer than the deadline of nearly every command, so that those under way are answered before the connection ends."""
 
 
 class Bus:
@@ -36,15 +42,17 @@ class Bus:
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
+            js_options={"timeout": 2.0},
             logger=None,
             apply_types=False,
-            graceful_timeout=10.0,
+            graceful_timeout=STOP_SECONDS - 1,
         )
         self.client: Client | None = None
         self.ready = asyncio.Event()
         self._listeners: list[tuple[str, Listener]] = []
         self._reconnected: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @property
     def connected(self) -> bool:
@@ -62,19 +70,21 @@ class Bus:
 
     async def stop(self) -> None:
         """Finish the handlers under way, drain and close."""
+        self._stopping = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task, again_after=0.5)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(STOP_SECONDS):
                 await self.broker.stop()
         except (NatsError, TimeoutError) as error:
             log.warning("bus closed without draining", error=repr(error))
+            if self.client is not None:
+                await self.client.close()
 
     async def subscribe(self, subject: str, listener: Listener) -> None:
         """Hear a core NATS subject on every replica, from the first connection on."""
         self._listeners.append((subject, listener))
-        if self.client is not None:
+        if self.client is not None and self.ready.is_set():
             await self.client.subscribe(subject, cb=listener)
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
@@ -96,9 +106,8 @@ class Bus:
         delay = 0.1
         while True:
             try:
-                self.client = await self.broker.connect()
-                metrics.BUS_CONNECTED.set(1)
-                await self.broker.start()
+                self.client = await self._connect()
+                await self._start_subscribers()
                 for subject, listener in self._listeners:
                     await self.client.subscribe(subject, cb=listener)
             except (NatsError, OSError, TimeoutError) as error:
@@ -110,15 +119,30 @@ class Bus:
                 log.info("bus connected")
                 return
 
+    async def _connect(self) -> Client:
+        client = await self.broker.connect()
+        # FastStream's callback raises what it takes for final (a refused password), which would end reconnecting for ever.
+        client._error_cb = self._on_error  # noqa: SLF001
+        metrics.BUS_CONNECTED.set(1)
+        return client
+
+    async def _start_subscribers(self) -> None:
+        """Start each subscriber once, whatever the others meet: starting one again would take its queue away."""
+        waiting = [subscriber for subscriber in self.broker.subscribers if not subscriber.running]
+        outcomes = await asyncio.gather(*(subscriber.start() for subscriber in waiting), return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
     async def _on_error(self, error: Exception) -> None:
-        if isinstance(error, OSError):
-            await asyncio.sleep(0.2)  # paces reconnecting: the server is not there
-            return
-        log.warning("bus error", error=repr(error))
+        if not isinstance(error, OSError):
+            log.warning("bus error", error=repr(error))
+        if not self.connected:
+            await asyncio.sleep(RECONNECT_SECONDS)  # paces reconnecting
 
     async def _on_disconnect(self) -> None:
         metrics.BUS_CONNECTED.set(0)
-        log.warning("bus disconnected")
+        log.log(logging.INFO if self._stopping else logging.WARNING, "bus disconnected")
 
     async def _on_reconnect(self) -> None:
         metrics.BUS_CONNECTED.set(1)

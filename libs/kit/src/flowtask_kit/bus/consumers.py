@@ -1,6 +1,6 @@
 """Hearing events from a durable consumer: explicit acks, own retries, dead letters; nothing is ever dropped."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,15 +9,16 @@ from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
-from sqlalchemy import case, delete, func
+from sqlalchemy import Delete, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_contracts.errors import NotFound
 from flowtask_contracts.events import CloudEvent, Event
 from flowtask_contracts.topology import Durable
 from flowtask_kit import logs, metrics, traces
 from flowtask_kit.bus.answers import undecoded
-from flowtask_kit.bus.connection import Bus
+from flowtask_kit.bus.connection import Bus, inbox_prefix
 from flowtask_kit.bus.models import FailedMessage
 from flowtask_kit.database.engine import Database
 from flowtask_kit.database.transaction import transaction
@@ -46,6 +47,7 @@ class Consumers:
         self._database = database
         self._wake = wake
         self._failures = failures
+        self._handlers: dict[str, Mapping[str, Handler]] = {}
 
     def on(
         self,
@@ -56,6 +58,7 @@ class Consumers:
     ) -> None:
         """Have `handlers` hear a durable that bootstrap has made."""
         by_type = {event.type: handler for event, handler in handlers.items()}
+        self._handlers[durable.name] = by_type
 
         async def hear(message: NatsMessage) -> None:
             await self._hear(durable, by_type, backoff, message)
@@ -65,11 +68,43 @@ class Consumers:
             durable.filters[0] if len(durable.filters) == 1 else durable.stream.lower() + ".>",
             durable=durable.name,
             stream=JStream(durable.stream, declare=False),
-            pull_sub=PullSub(batch_size=20, timeout=5.0),
+            pull_sub=PullSub(batch_size=20, timeout=2.0),
+            inbox_prefix=f"{inbox_prefix(durable.service)}.".encode(),
             ack_policy=AckPolicy.MANUAL,
             decoder=undecoded,
             title=durable.name,
         )(hear)
+
+    async def dead(self, *, consumer: str | None = None, limit: int = 100) -> Sequence[FailedMessage]:
+        """Dead letters, of one consumer or of all, the oldest first."""
+        failures = self._failures
+        letters = select(failures).where(failures.dead_at.is_not(None)).order_by(failures.dead_at, failures.message_id)
+        if consumer is not None:
+            letters = letters.where(failures.consumer == consumer)
+        async with transaction(self._database, self._wake) as tx:
+            return (await tx.scalars(letters.limit(limit))).all()
+
+    async def retry_dead(self, consumer: str, identity: UUID) -> None:
+        """Handle a dead letter once more; in the same transaction its row goes.
+
+        Raises NotFound when there is none, or somebody else has just retried it, and whatever its handler raises: then
+        the row stays as it was.
+        """
+        failures = self._failures
+        async with transaction(self._database, self._wake) as tx:
+            letter = await tx.scalar(
+                select(failures)
+                .where(failures.consumer == consumer, failures.message_id == identity, failures.dead_at.is_not(None))
+                .with_for_update()
+            )
+            if letter is None or consumer not in self._handlers:
+                raise NotFound("Dead letter not found")
+            with traces.tracer().start_as_current_span(f"retry {consumer}", context=traces.extract(letter.headers)):
+                event = CloudEvent.model_validate_json(letter.payload)
+                handler = self._handlers[consumer].get(event.type)
+                if handler is not None:
+                    await handler(tx, event)
+            await tx.execute(self._forget(consumer, identity))
 
     async def _hear(
         self, durable: Durable, handlers: Mapping[str, Handler], backoff: tuple[timedelta, ...], message: NatsMessage
@@ -90,7 +125,7 @@ class Consumers:
             async with transaction(self._database, self._wake) as tx:
                 await handler(tx, event)
                 if message.raw_message.metadata.num_delivered > 1:
-                    await tx.execute(self._forget(durable, message_id(message, event)))
+                    await tx.execute(self._forget(durable.name, message_id(message, event)))
         await message.ack()
         return "done" if handler else "ignored"
 
@@ -134,7 +169,7 @@ class Consumers:
             payload=message.body,
             stream_seq=raw.metadata.sequence.stream,
             tries=1,
-            last_error=f"{type(error).__name__}: {error}"[:2000].replace("\x00", ""),
+            last_error=_storable(f"{type(error).__name__}: {error}"),
             dead_at=func.now() if limit <= 1 else None,
         )
         async with transaction(self._database, self._wake) as tx:
@@ -150,9 +185,14 @@ class Consumers:
             )
         return tries or 1
 
-    def _forget(self, durable: Durable, identity: UUID) -> delete:  # type: ignore[valid-type]
+    def _forget(self, consumer: str, identity: UUID) -> Delete:
         failures = self._failures
-        return delete(failures).where(failures.consumer == durable.name, failures.message_id == identity)
+        return delete(failures).where(failures.consumer == consumer, failures.message_id == identity)
+
+
+def _storable(text: str) -> str:
+    """Text that PostgreSQL takes, whatever an error says."""
+    return text[:2000].replace("\x00", "").encode("utf-8", "backslashreplace").decode()
 
 
 def message_id(message: NatsMessage, event: CloudEvent | None) -> UUID:

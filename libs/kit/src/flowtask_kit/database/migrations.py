@@ -10,6 +10,7 @@ import alembic.command
 import alembic.config
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 
@@ -73,6 +74,9 @@ class SchemaCheck:
 
     async def current(self) -> bool:
         """True if the schema is at this code's revision, or at one that this code does not know yet."""
-        async with self._engine.connect() as connection:
-            revision = (await connection.execute(self._statement)).scalar_one_or_none()
+        try:
+            async with self._engine.connect() as connection:
+                revision = (await connection.execute(self._statement)).scalar_one_or_none()
+        except ProgrammingError:  # nothing was migrated yet
+            return False
         return revision is not None and (revision == self._head or revision not in self._known)

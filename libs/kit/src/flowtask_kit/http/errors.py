@@ -1,6 +1,6 @@
 """Turning every failure into the envelope: expected refusals as they are, the unexpected as 500 that shows nothing."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,12 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from flowtask_contracts.errors import (
-    ErrorDetail,
+    Conflict,
     FlowTaskError,
+    Forbidden,
     MalformedBody,
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
+    RateLimited,
     ServiceUnavailable,
     Unauthorized,
     UnsupportedMediaType,
@@ -23,23 +25,27 @@ from flowtask_contracts.errors import (
 from flowtask_kit import logs
 from flowtask_kit.http.envelope import error_response
 from flowtask_kit.outages import is_outage
+from flowtask_kit.validation import details_of
 
 log = logs.get(__name__)
 
 _BY_STATUS: Mapping[int, type[FlowTaskError]] = {
     kind.status: kind
     for kind in (
-        ValidationFailed,
+        MalformedBody,  # the framework says 400 only when it cannot read a body
         Unauthorized,
+        Forbidden,
         NotFound,
         MethodNotAllowed,
+        Conflict,
         PayloadTooLarge,
         UnsupportedMediaType,
+        RateLimited,
         ServiceUnavailable,
     )
 }
 _MALFORMED = {"json_invalid", "json_type"}
-_MAX_DETAILS = 50
+_PLACES = {"body", "query", "path", "header", "cookie"}
 
 
 def install(app: FastAPI) -> None:
@@ -47,7 +53,7 @@ def install(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         FlowTaskError: _refusal,
         RequestValidationError: _invalid,
-        HTTPException: _framework,
+        HTTPException: framework,
         Exception: unexpected,
     }
     for kind, handler in handlers.items():
@@ -58,7 +64,8 @@ async def _refusal(_request: Request, error: FlowTaskError) -> Response:
     return error_response(error)
 
 
-async def _framework(_request: Request, error: HTTPException) -> Response:
+async def framework(_request: Request, error: HTTPException) -> Response:
+    """A refusal of the framework's own (no such path, no such method), with its headers."""
     kind = _BY_STATUS.get(error.status_code, ValidationFailed if error.status_code < 500 else FlowTaskError)  # noqa: PLR2004
     return error_response(kind(), headers=dict(error.headers or {}))
 
@@ -80,16 +87,9 @@ async def unexpected(request: Request, error: Exception) -> Response:
 
 
 def invalid(problems: Iterable[Mapping[str, Any]]) -> ValidationFailed:
-    """Pydantic's findings as field details; the values themselves are not repeated."""
-    details = []
-    for problem in list(problems)[:_MAX_DETAILS]:
-        path = [str(part) for part in problem["loc"] if part not in {"body", "query", "path", "header"}]
-        missing = problem["type"] == "missing"
-        message = "This field is required" if missing else str(problem["msg"]).removeprefix("Value error, ")
-        details.append(ErrorDetail(field=_encodable(".".join(path)), message=_encodable(message)))
-    return ValidationFailed(details=details)
+    """Pydantic's findings as a refusal; where in the request a field stood is left out of its path."""
+    return ValidationFailed(details=details_of({**problem, "loc": _path(problem["loc"])} for problem in problems))
 
 
-def _encodable(text: str) -> str:
-    """Text of a stranger made fit for UTF-8 and for one line."""
-    return text.encode("utf-8", "replace").decode()[:200]
+def _path(place: Sequence[int | str]) -> Sequence[int | str]:
+    return place[1:] if place and place[0] in _PLACES else place

@@ -1,29 +1,36 @@
 """What wraps every request: an id, a trace, a limit on the body, an access log line, a metric."""
 
+import asyncio
 import re
 import time
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import structlog
+from fastapi import HTTPException
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowtask_contracts.errors import PayloadTooLarge
 from flowtask_kit import logs, metrics, traces
-from flowtask_kit.http.envelope import error_response
-from flowtask_kit.http.errors import unexpected
+from flowtask_kit.http.errors import framework, unexpected
 from flowtask_kit.ids import new_id
 
 log = logs.get(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
+DISCARDED_BYTES = 8 * MAX_BODY_BYTES
+DISCARD_SECONDS = 1.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 
 
-class BodyTooLarge(Exception):
-    """More bytes came than this server reads."""
+class BodyTooLarge(HTTPException):
+    """More bytes came than this server reads; an HTTPException, which the framework lets through while it reads."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers={"Connection": "close"})
 
 
 class RequestShell:
@@ -54,21 +61,24 @@ class RequestShell:
             structlog.contextvars.bound_contextvars(request_id=request_id),
             traces.tracer().start_as_current_span(f"{scope['method']} request", context=parent, kind=SpanKind.SERVER),
         ):
-            await self._guarded(scope, receive, answer, headers.get(b"content-length"))
+            await self._guarded(scope, receive, answer, headers.get(b"content-length", b""))
             self._account(scope, answer.status, time.perf_counter() - begun)
 
-    async def _guarded(self, scope: Scope, receive: Receive, answer: "_Answer", length: bytes | None) -> None:
+    async def _guarded(self, scope: Scope, receive: Receive, answer: "_Answer", length: bytes) -> None:
+        """Answer whatever the app does not; when its answer breaks off in the middle, the server hangs up."""
         try:
-            if length is not None and (not length.isdigit() or int(length) > self._max_body):
+            if length.isdigit() and int(length[:16]) > self._max_body:
+                await _discard(receive)
                 raise BodyTooLarge  # noqa: TRY301 - one place answers it
             await self._app(scope, _Limited(receive, self._max_body), answer)
-        except BodyTooLarge:
-            response = error_response(PayloadTooLarge(), headers={"Connection": "close"})
-            await response(scope, receive, answer)
         except Exception as error:
             if answer.status:
-                raise
-            response = await unexpected(Request(scope), error)
+                log.exception("answer broke off", path=scope["path"])
+                return
+            if isinstance(error, HTTPException):
+                response = await framework(Request(scope), error)
+            else:
+                response = await unexpected(Request(scope), error)
             await response(scope, receive, answer)
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
@@ -95,8 +105,22 @@ class _Limited:
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
+                if message.get("more_body"):
+                    await _discard(self._receive)
                 raise BodyTooLarge
         return message
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a moment: a client that is still sending when the server hangs up never sees the refusal."""
+    left = DISCARDED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 class _Answer:

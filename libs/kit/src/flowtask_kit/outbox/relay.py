@@ -24,6 +24,8 @@ from flowtask_kit.outbox.wake import Wake
 log = logs.get(__name__)
 
 BATCH = 500
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch ends with the row that reaches this, so that a few large events cannot outlast the publish deadline."""
 POLL_SECONDS = 1.0
 PUBLISH_SECONDS = 5.0
 """Below `idle_in_transaction_session_timeout`, so that the server never ends a round that may still succeed."""
@@ -47,9 +49,13 @@ class Relay:
         self._wake = wake
         self._lock = zlib.crc32(f"flowtask.outbox.{schema}".encode())
         self._take = f"""
-            WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine)
+            WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS mine),
+            sized AS (
+                SELECT seq, sum(octet_length(payload)) OVER (ORDER BY seq) - octet_length(payload) AS before
+                FROM (SELECT seq, payload FROM {schema}.outbox ORDER BY seq LIMIT {BATCH}) AS oldest
+            )
             DELETE FROM {schema}.outbox USING turn
-            WHERE turn.mine AND seq IN (SELECT seq FROM {schema}.outbox ORDER BY seq LIMIT {BATCH})
+            WHERE turn.mine AND seq IN (SELECT seq FROM sized WHERE before < {BATCH_BYTES})
             RETURNING seq, event_id, subject, headers, payload, created_at
         """  # noqa: S608 - the schema is a constant of the service
         self._delete = f"DELETE FROM {schema}.outbox WHERE seq = ANY($1)"  # noqa: S608
@@ -75,25 +81,27 @@ class Relay:
         try:
             while True:
                 self._wake.flag.clear()
-                taken = await self._round(connection)
-                if taken < BATCH:
+                if not await self._round(connection):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(POLL_SECONDS):
                             await self._wake.flag.wait()
         finally:
             connection.terminate()
 
-    async def _round(self, connection: "asyncpg.Connection[Any]") -> int:
-        """Publish one batch; returns how many rows went out."""
+    async def _round(self, connection: "asyncpg.Connection[Any]") -> bool:
+        """Publish one batch; True when it was a full one, so that there may be more.
+
+        After a refusal it pauses: the row that was refused is not tried again at every commit.
+        """
         if not self._bus.connected:
             metrics.OUTBOX_FAILURES.labels("bus").inc()
-            return 0
+            return False
         try:
             async with connection.transaction():
                 rows = await self._rows(connection)
                 if not rows:
                     metrics.OUTBOX_OLDEST.set(0)
-                    return 0
+                    return False
                 await self._publish(rows)
                 crashpoint("relay.after-publish")
         except Partial as partial:
@@ -101,12 +109,13 @@ class Relay:
                 await connection.execute(self._delete, partial.acknowledged)
             metrics.OUTBOX_FAILURES.labels("publish").inc()
             log.warning("outbox not published", published=len(partial.acknowledged), error=repr(partial.cause))
-            return 0
+            await asyncio.sleep(POLL_SECONDS)
+            return True
         now = utc_now()
         for row in rows:
             metrics.OUTBOX_LAG.observe(max(0.0, (now - row.created_at).total_seconds()))
         metrics.OUTBOX_PUBLISHED.inc(len(rows))
-        return len(rows)
+        return len(rows) == BATCH or sum(len(row.payload) for row in rows) >= BATCH_BYTES
 
     async def _rows(self, connection: "asyncpg.Connection[Any]") -> list[Row]:
         records = await connection.fetch(self._take, self._lock)

@@ -12,10 +12,14 @@ class Wake:
         self._bus = bus
         self._subject = f"wake.{service}"
         self.flag = asyncio.Event()
+        self._listening = False
 
     async def listen(self) -> None:
-        """Hear the other replicas' wakes, for as long as the connection's subscriptions live."""
-        await self._bus.subscribe(self._subject, self._heard)
+        """Hear the other replicas' wakes from now on; a reconnect counts as one, for some may have been missed."""
+        if not self._listening:
+            self._listening = True
+            self._bus.on_reconnect(self.flag.set)
+            await self._bus.subscribe(self._subject, self._heard)
 
     async def send(self) -> None:
         """Set the own flag and tell the others; never fails and never waits for the server."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from flowtask_kit import logs, metrics
+from flowtask_kit.cancelling import end
 
 log = logs.get(__name__)
 
@@ -21,8 +22,7 @@ class Background:
     async def stop(self) -> None:
         """End all loops, the last started first."""
         for task in reversed(self._tasks):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task, again_after=5.0)
         self._tasks.clear()
 
     async def _supervise(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:

@@ -1,6 +1,7 @@
 """The command line of every service: `serve`, `migrate`, and what it adds itself."""
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,12 +39,17 @@ def parser_of(
     return parser, commands
 
 
-def run(command: str, settings: S, migrations: MigrationSet, create_app: Callable[[S], FastAPI]) -> None:
-    """Run `serve` or `migrate`; a migration that cannot reach the database ends the process with 1 and one line."""
+def run(command: str, settings: S, migrations: MigrationSet, app: str) -> None:
+    """Run `serve` or `migrate`; a migration that cannot reach the database ends the process with 1 and one line.
+
+    `app` names the function that makes the app, as `module:function`: it is imported by `serve` alone.
+    """
     if command == "migrate":
         with outage_ends_the_process():
             migrations.upgrade(settings.database_url.get_secret_value())
     else:
+        module, _, function = app.partition(":")
+        create_app: Callable[[S], FastAPI] = getattr(importlib.import_module(module), function)
         serve(create_app(settings), settings)
 
 

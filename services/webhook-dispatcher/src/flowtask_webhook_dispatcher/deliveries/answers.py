@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
@@ -16,7 +17,7 @@ def register(answers: Answers, wake: Callable[[], None]) -> None:
 
     async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
         view = await service.retry(tx, command)
-        wake()
+        event.listen(tx.sync_session, "after_commit", lambda _session: wake(), once=True)
         return view
 
     answers.to(ListDeliveries, service.page)

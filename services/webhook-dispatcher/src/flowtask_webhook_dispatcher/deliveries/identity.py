@@ -1,9 +1,10 @@
 """The id of a delivery, which is always the same for one event and one endpoint."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION = 0x7 << 76
 _VARIANT = 0x2 << 62
 
@@ -26,5 +27,5 @@ def events_of_the_millisecond(identity: UUID) -> tuple[UUID, UUID]:
 
 
 def first_id_of(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a moment: ids of earlier events sort below it."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    """The smallest UUIDv7 of a moment: ids of earlier events sort below it. Before 1970 there were none."""
+    return UUID(int=max(0, (moment - _EPOCH) // timedelta(milliseconds=1)) << 80)

@@ -1,7 +1,8 @@
 """The loops of delivery put together, and their orderly end."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -9,6 +10,8 @@ import asyncpg
 from flowtask_contracts.topology import DISPATCHER_INTAKE
 from flowtask_kit import logs
 from flowtask_kit.database.engine import SERVER_SETTINGS, plain_dsn
+from flowtask_kit.ids import utc_now
+from flowtask_kit.outages import is_outage
 from flowtask_kit.service.resources import Resources
 
 from ..deliveries.partitions import keep_partitions
@@ -23,6 +26,7 @@ from .pull import Pull
 from .recorder import Recorder
 from .retrier import Retrier
 from .sender import Sender
+from .work import Released
 
 log = logs.get(__name__)
 
@@ -30,6 +34,8 @@ IN_HAND = 1500
 """Messages that one process holds unacknowledged at most; below the durable's `max_ack_pending`."""
 CLAIM_MARGIN = timedelta(seconds=5)
 PARTITION_SECONDS = 3600.0
+HALT_SECONDS = 2.0
+RECORD_SECONDS = 5.0
 
 
 class Dispatcher:
@@ -63,13 +69,17 @@ class Dispatcher:
             timeout=5,
             command_timeout=15,
             server_settings={**SERVER_SETTINGS, "application_name": "flowtask-webhook-dispatch"},
+            reset=_as_it_is,
         )
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
         journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
         recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
         sender = Sender(self._client, self._directory, recorder, timeout=settings.webhooks_timeout_seconds)
         lanes = Lanes(
-            sender.send, self.wake, each=settings.webhooks_endpoint_concurrency, total=settings.webhooks_concurrency
+            sender.send,
+            lambda endpoint_id: retrier.freed(endpoint_id),  # noqa: PLW0108 - made below
+            each=settings.webhooks_endpoint_concurrency,
+            total=settings.webhooks_concurrency,
         )
         pull = Pull(self._resources.bus, DISPATCHER_INTAKE, lambda: IN_HAND - intake.in_hand)
         intake = Intake(pool, self._resources.bus, pull, self._directory, lanes)
@@ -93,18 +103,28 @@ class Dispatcher:
         assert self._recorder is not None
         assert self._retrier is not None
         assert self._pool is not None
-        self._retrier.stop()
-        await self._intake.stop()
+        with suppress(TimeoutError):  # what a database that is away holds up comes back by itself
+            async with asyncio.timeout(HALT_SECONDS):
+                await asyncio.gather(self._retrier.stop(), self._intake.stop())
+        for parcel in self._lanes.close():
+            if parcel.claim_no:
+                self._recorder.put(Released(parcel, utc_now()))
+            else:
+                self._intake.hand_back(parcel)
         try:
             async with asyncio.timeout(self._settings.webhooks_timeout_seconds + 1):
                 await self._lanes.idle()
         except TimeoutError:
             self._lanes.abandon()
+        await self._intake.answer_all()
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(RECORD_SECONDS if self._recorder.healthy.is_set() else HALT_SECONDS):
                 await self._recorder.drained()
-        except TimeoutError:
-            log.warning("not everything is on record; messages and leases come back")
+                await self._retrier.give_up_leases()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("not everything is on record; messages and leases come back", error=repr(error))
         await self._intake.answer_all()
         await self._client.aclose()
 
@@ -116,6 +136,17 @@ class Dispatcher:
     async def _keep_partitions(self) -> None:
         assert self._pool is not None
         while True:
-            async with self._pool.acquire() as connection:
-                await keep_partitions(connection, datetime.now(UTC).date())
-            await asyncio.sleep(PARTITION_SECONDS)
+            pause = PARTITION_SECONDS
+            try:
+                async with self._pool.acquire() as connection:
+                    await keep_partitions(connection, utc_now().date())
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("partitions wait for the database", error=repr(error))
+                pause = 5.0
+            await asyncio.sleep(pause)
+
+
+async def _as_it_is(_connection: object) -> None:
+    """No session state is ever set, so that a connection needs no resetting round trip between two uses."""

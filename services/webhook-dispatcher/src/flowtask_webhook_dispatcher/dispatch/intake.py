@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,22 +19,22 @@ from ..deliveries.identity import delivery_id
 from ..endpoints.directory import Directory, Receiver
 from . import metrics, statements
 from .lanes import Lanes
-from .payload import PublicEvent
+from .payload import NotAnEvent, PublicEvent
 from .pull import Pull
 from .recorder import Recorder
-from .work import Arrival, Deferred, Parcel, Seen, Stage
+from .work import ACK, AGAIN_NOW, AGAIN_SOON, Arrival, Deferred, Parcel, Seen, Stage
 
 log = logs.get(__name__)
 
 HOLD_SECONDS = 1.0
 """What is not settled this long after it was pulled becomes a due row, so that nobody holds the stream."""
-ACK = b"+ACK"
-NACK_NOW = b"-NAK"
-NACK_SOON = b'-NAK {"delay": 1000000000}'
+
+Known = set[tuple[UUID, UUID]]
+"""Deliveries (event, endpoint) that are on record."""
 
 
 class Intake:
-    """Reads the durable for as long as the process lives. `stop` hands back what was not sent."""
+    """Reads the durable for as long as the process lives. `stop` takes nothing more and hands back what was not taken."""
 
     def __init__(self, pool: "asyncpg.Pool[Any]", bus: Bus, pull: Pull, directory: Directory, lanes: Lanes) -> None:
         self._pool = pool
@@ -46,6 +47,7 @@ class Intake:
         self._held: deque[Arrival] = deque()
         self._answers: deque[tuple[str, bytes]] = deque()
         self._to_answer = asyncio.Event()
+        self._busy = asyncio.Lock()
         self._stopping = False
 
     @property
@@ -58,13 +60,14 @@ class Intake:
         self._recorder = recorder
 
     async def run(self) -> None:
-        """Pull, match and hand on for ever."""
+        """Pull, match and hand on until stop."""
         await self._bus.ready.wait()
         await self._pull.open()
         while not self._stopping:
             messages = await self._pull.batch(1.0)
             if messages:
-                await self._take(messages)
+                async with self._busy:
+                    await self._take(messages)
 
     async def hold(self) -> None:
         """Turn what takes longer than a second into due rows, for ever."""
@@ -75,27 +78,28 @@ class Intake:
             await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
-        """Take nothing more; nack what was not sent, so that another replica sends it at once."""
+        """Take nothing more, and nack what was not taken, so that another replica sends it at once."""
         self._stopping = True
         for message in await self._pull.close():
-            await self._answer(message.reply, NACK_NOW)
-        for arrival in list(self._in_hand.values()):
-            waiting = [parcel for parcel in arrival.parcels if parcel.stage is Stage.WAITING]
-            for parcel in waiting:
-                self._lanes.withdraw(parcel)
-                parcel.take_arrival()
-            if waiting:
-                arrival.hand_back = True
-                arrival.open -= len(waiting)
-                if arrival.open <= 0:
-                    self.settled(arrival)
+            self._say(message.reply, AGAIN_NOW)
+        async with self._busy:
+            return
+
+    def hand_back(self, parcel: Parcel) -> None:
+        """Leave a parcel that was not sent to whoever gets its message next."""
+        arrival = parcel.take_arrival()
+        if arrival is not None:
+            arrival.answer = AGAIN_NOW
+            arrival.open -= 1
+            if arrival.open <= 0:
+                self.settled(arrival)
 
     def settled(self, arrival: Arrival) -> None:
-        """Everything of this message is on record: acknowledge it, or hand it back for the rest."""
+        """Everything of this message is on record: acknowledge it, or have the rest of it come again."""
         self._in_hand.pop(arrival.event.id, None)
         metrics.IN_HAND.set(len(self._in_hand))
-        self._answers.append((arrival.reply, NACK_NOW if arrival.hand_back else ACK))
-        self._to_answer.set()
+        self._say(arrival.reply, arrival.answer)
+        self._pull.room_grew()
 
     async def answer(self) -> None:
         """Send acks and nacks in the order they were decided, for ever."""
@@ -105,44 +109,55 @@ class Intake:
             await self.answer_all()
 
     async def answer_all(self) -> None:
-        """Send the acks and nacks that wait."""
+        """Send the acks and nacks that wait; one that is lost brings its message again, and its rows are read then."""
         while self._answers:
-            await self._answer(*self._answers.popleft())
+            reply, answer = self._answers.popleft()
+            client = self._bus.client
+            if client is None or not self._bus.connected:
+                continue
+            try:
+                await client.publish(reply, answer)
+            except NatsError as error:
+                log.warning("message not answered", error=repr(error))
 
-    async def _take(self, messages: list[Msg]) -> None:
+    async def _take(self, messages: Sequence[Msg]) -> None:
+        """Accept what can be read, keep the rest apart; nothing is accepted if the database cannot be read."""
+        read, unreadable = _read(messages)
+        still_ours = {event.id for _, event in read if event.id in self._in_hand}
         try:
-            known = await self._prepare(messages)
+            known = await self._prepare(read, unreadable)
         except Exception as error:
+            for message in messages:
+                self._say(message.reply, AGAIN_SOON)
             if not is_outage(error):
                 raise
             log.warning("intake waits for the database", messages=len(messages), error=repr(error))
-            for message in messages:
-                await self._answer(message.reply, NACK_SOON)
             await asyncio.sleep(0.5)
             return
-        for message in messages:
-            await self._accept(message, known)
+        for message, _ in unreadable:
+            self._say(message.reply, ACK)
+        for message, event in read:
+            if self._stopping:
+                self._say(message.reply, AGAIN_NOW)
+            elif event.id in self._in_hand:
+                self._in_hand[event.id].reply = message.reply
+            elif event.id not in still_ours:  # else its rows were written, and its answer sent, while others were read
+                self._accept(message, event, known)
 
-    async def _prepare(self, messages: list[Msg]) -> set[tuple[UUID, UUID]]:
+    async def _prepare(
+        self, read: Sequence[tuple[Msg, PublicEvent]], unreadable: Sequence[tuple[Msg, NotAnEvent]]
+    ) -> Known:
         """Bring the directory up to date; for messages that came before, read what is on record of them."""
-        again = [_event_id(message) for message in messages if message.metadata.num_delivered > 1]
+        again = [event.id for message, event in read if message.metadata.num_delivered > 1]
         async with self._pool.acquire() as connection:
             await self._directory.refresh(connection)
-            if not again:
-                return set()
-            rows = await connection.fetch(statements.KNOWN, [each for each in again if each is not None])
+            if unreadable:
+                await _set_apart(connection, unreadable)
+            rows = await connection.fetch(statements.KNOWN, again) if again else []
         return {(row["event_id"], row["endpoint_id"]) for row in rows}
 
-    async def _accept(self, message: Msg, known: set[tuple[UUID, UUID]]) -> None:
+    def _accept(self, message: Msg, event: PublicEvent, known: Known) -> None:
         assert self._recorder is not None
-        try:
-            event = PublicEvent.parse(message.data)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            await self._set_apart(message, error)
-            return
-        if event.id in self._in_hand:
-            await self._answer(message.reply, NACK_SOON)
-            return
         arrival = Arrival(
             reply=message.reply,
             stream_seq=message.metadata.sequence.stream,
@@ -181,12 +196,14 @@ class Intake:
             self._defer(parcel, "full", backlog=True)
 
     def _let_go(self, arrival: Arrival) -> None:
+        assert self._recorder is not None
         for parcel in arrival.parcels:
             if parcel.arrival is None:
                 continue
             if parcel.stage is Stage.WAITING:
                 self._lanes.withdraw(parcel)
-                self._defer(parcel, "waiting", backlog=True)
+                # While nothing is recorded nothing is sent, and that is not the endpoint's doing.
+                self._defer(parcel, "waiting", backlog=self._recorder.healthy.is_set())
             elif parcel.stage is Stage.SENDING:
                 self._defer(parcel, "slow", leased=True)
 
@@ -199,36 +216,34 @@ class Intake:
             parcel.stage = Stage.ENDED
         self._recorder.put(Deferred(parcel, utc_now(), leased=leased, backlog=backlog, arrival=parcel.take_arrival()))
 
-    async def _set_apart(self, message: Msg, error: Exception) -> None:
-        """Keep what is not an event where it can be looked at, and acknowledge it."""
-        metrics.UNREADABLE.inc()
-        log.error("message is not an event; kept apart", subject=message.subject, error=repr(error))
-        async with self._pool.acquire() as connection:
-            await connection.execute(
-                statements.UNREADABLE,
-                message.metadata.sequence.stream,
-                message.subject,
-                message.data,
-                repr(error)[:500],
-            )
-        await self._answer(message.reply, ACK)
+    def _say(self, reply: str, answer: bytes) -> None:
+        self._answers.append((reply, answer))
+        self._to_answer.set()
 
-    async def _answer(self, reply: str, answer: bytes) -> None:
-        """Ack or nack; an answer that is lost brings the message again, and its rows are read then."""
-        client = self._bus.client
-        if client is None or not self._bus.connected:
-            return
+
+def _read(messages: Sequence[Msg]) -> tuple[list[tuple[Msg, PublicEvent]], list[tuple[Msg, NotAnEvent]]]:
+    """The messages that are events, and those that are not."""
+    read, unreadable = [], []
+    for message in messages:
         try:
-            await client.publish(reply, answer)
-        except NatsError as error:
-            log.warning("message not answered", error=repr(error))
+            read.append((message, PublicEvent.parse(message.data)))
+        except NotAnEvent as error:
+            unreadable.append((message, error))
+    return read, unreadable
 
 
-def _event_id(message: Msg) -> UUID | None:
-    try:
-        return PublicEvent.parse(message.data).id
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+async def _set_apart(connection: Any, unreadable: Sequence[tuple[Msg, NotAnEvent]]) -> None:
+    """Keep what is not an event where it can be looked at."""
+    metrics.UNREADABLE.inc(len(unreadable))
+    for message, error in unreadable:
+        log.error("message is not an event; kept apart", subject=message.subject, error=str(error))
+    await connection.execute(
+        statements.UNREADABLE,
+        [message.metadata.sequence.stream for message, _ in unreadable],
+        [message.subject for message, _ in unreadable],
+        [message.data for message, _ in unreadable],
+        [str(error)[:500] for _, error in unreadable],
+    )
 
 
 def _traceparent(message: Msg) -> dict[str, str]:

@@ -24,9 +24,11 @@ class Journal:
     def __init__(self, *, lease: timedelta, due: Callable[[datetime], None]) -> None:
         self._lease = lease
         self._due = due
+        self._times: list[datetime] = []
 
     async def write(self, pool: "asyncpg.Pool[Any]", batch: Sequence[Entry]) -> None:
         """Commit all of the batch or nothing."""
+        self._times.clear()
         attempted = [entry for entry in batch if isinstance(entry, Attempted)]
         deferred = [entry for entry in batch if isinstance(entry, Deferred)]
         async with pool.acquire() as connection, connection.transaction():
@@ -36,6 +38,8 @@ class Journal:
             await self._claimed(connection, [entry for entry in attempted if entry.parcel.claim_no > 0])
             await _release(connection, [entry for entry in batch if isinstance(entry, Released)])
             await _cancel(connection, [entry.parcel for entry in batch if isinstance(entry, Cancelled)])
+        for at in self._times:
+            self._due(at)
 
     async def _defer(self, connection: Any, entries: Sequence[Deferred]) -> None:
         if not entries:
@@ -57,8 +61,7 @@ class Journal:
         backlog = {entry.parcel.receiver.id for entry in entries if entry.backlog}
         if backlog:
             await manage(connection, backlog)
-        for entry in entries:
-            self._due(entry.due_at)
+        self._times.extend(entry.due_at for entry in entries if not entry.leased)
 
     async def _fresh(self, connection: Any, entries: Sequence[Attempted]) -> None:
         """First attempts straight from the stream: the due table is touched only if another one is needed."""
@@ -83,8 +86,7 @@ class Journal:
                 [0] * len(again),
                 [parcel.attempts + 1 for parcel, _ in again],
             )
-        for _, at in again:
-            self._due(at)
+        self._times.extend(at for _, at in again)
 
     async def _claimed(self, connection: Any, entries: Sequence[Attempted]) -> None:
         """Results of due rows: only the current claim's settles, except success, which always does."""
@@ -95,40 +97,49 @@ class Journal:
         now = utc_now()
         settled: list[tuple[Attempted, Next]] = []
         done: list[UUID] = []
-        again: list[tuple[UUID, datetime, int]] = []
+        again: list[tuple[UUID, datetime, int, str, datetime | None]] = []
         for entry in entries:
             row = rows.get(entry.parcel.delivery_id)
             current = row is not None and row["claim_no"] == entry.parcel.claim_no
             if not current and not isinstance(entry.result.outcome, Accepted):
                 metrics.LATE_RESULTS.inc()
                 continue
-            following, attempts = _after_claim(entry.result, row, now)
+            following, plan = _after_claim(entry, row, now)
             settled.append((entry, following))
-            if isinstance(following, DueAgain):
-                again.append((entry.parcel.delivery_id, following.at, attempts))
-            else:
+            if plan is None:
                 done.append(entry.parcel.delivery_id)
+            else:
+                again.append((entry.parcel.delivery_id, *plan))
         await _record(connection, settled)
         if done:
             await connection.execute(statements.DUE_DONE, done)
         if again:
             await connection.execute(statements.DUE_AGAIN, *(list(column) for column in zip(*again, strict=True)))
-        for _, at, _ in again:
-            self._due(at)
+        self._times.extend(at for _, at, *_ in again)
 
 
-def _after_claim(result: Result, row: Any, now: datetime) -> tuple[Next, int]:
-    """What follows a due row's attempt, and the scheduled attempts it counts from then on."""
-    if row is None:
-        return Delivered(), 0
+Plan = tuple[datetime, int, str, datetime | None]
+"""Of a due row: next attempt, scheduled attempts made, trigger, and when the schedule goes on after a manual attempt."""
+
+
+def _after_claim(entry: Attempted, row: Any, now: datetime) -> tuple[Next, Plan | None]:
+    """What follows a due row's attempt, and what its row becomes; without a plan it goes.
+
+    A row that turned manual while a scheduled attempt was under way is still owed the manual one.
+    """
+    if row is None or isinstance(entry.result.outcome, Accepted):
+        return Delivered(), None
     attempts: int = row["attempts"]
-    if row["trigger"] == Trigger.SCHEDULE:
-        return _next(result, attempts + 1, now), attempts + 1
-    if isinstance(result.outcome, Accepted):
-        return Delivered(), attempts
-    if row["resume_at"] is not None:
-        return DueAgain(at=max(row["resume_at"], now)), attempts
-    return GivenUp(), attempts
+    if entry.parcel.trigger == Trigger.SCHEDULE:
+        following = _next(entry.result, attempts + 1, now)
+        at = following.at if isinstance(following, DueAgain) else None
+        if row["trigger"] != Trigger.SCHEDULE:
+            return DueAgain(now), (now, attempts + 1, row["trigger"], at)
+        return following, None if at is None else (at, attempts + 1, Trigger.SCHEDULE, None)
+    if row["resume_at"] is None:
+        return GivenUp(), None
+    at = max(row["resume_at"], now)
+    return DueAgain(at), (at, attempts, Trigger.SCHEDULE, None)
 
 
 def _next(result: Result, attempts: int, now: datetime) -> Next:
@@ -168,7 +179,7 @@ async def _messages(connection: Any, batch: Iterable[Entry]) -> None:
     """Every event that came with the stream, once, matched or not."""
     arrivals = {}
     for entry in batch:
-        if entry.arrival is not None:
+        if entry.arrival is not None and not entry.arrival.on_record:
             arrivals[entry.arrival.event.id] = entry.arrival
     if not arrivals:
         return

@@ -1,7 +1,7 @@
 """Who is sent to next: a short queue per endpoint, and bounds on what is under way, per endpoint and in all."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -14,105 +14,154 @@ log = logs.get(__name__)
 
 QUEUE = 100
 """Parcels that may wait in memory for one endpoint; what does not fit becomes a due row."""
+AHEAD_SECONDS = 0.5
+"""Due rows are claimed for about this long ahead, so that a fast receiver never waits for a claim."""
+MOST_AHEAD = 8
+"""Sets of `each` that may be claimed ahead at most, however fast the receiver is."""
 
 
 class _Lane:
-    __slots__ = ("under_way", "waiting")
+    __slots__ = ("seconds", "under_way", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[Parcel] = deque()
+        self.waiting: OrderedDict[Parcel, None] = OrderedDict()
         self.under_way = 0
+        self.seconds = AHEAD_SECONDS
 
 
 class Lanes:
-    """Runs `send` for each parcel, at most `each` at once per endpoint and `total` in all; endpoints take turns."""
+    """Runs `send` for each parcel, at most `each` at once per endpoint and `total` in all; endpoints take turns.
+
+    The last quarter of the places is for endpoints that have none: a few hanging receivers cannot take them all.
+    `freed` hears of each endpoint that has more room than before. `close` ends it: nothing more is begun.
+    """
 
     def __init__(
-        self, send: Callable[[Parcel], Awaitable[None]], freed: Callable[[], None], *, each: int, total: int
+        self, send: Callable[[Parcel], Awaitable[None]], freed: Callable[[UUID], None], *, each: int, total: int
     ) -> None:
         self._send = send
         self._freed = freed
         self._each = each
         self._total = total
+        self._reserve = total // 4
         self._lanes: dict[UUID, _Lane] = {}
-        self._turns: deque[UUID] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: OrderedDict[UUID, None] = OrderedDict()
+        """Endpoints that wait for a place although they are not at their own limit, the longest waiting first."""
+        self._tasks: dict[asyncio.Task[None], Parcel] = {}
+        self._closed = False
 
     def offer(self, parcel: Parcel) -> bool:
         """Send it as soon as there is room; False when the endpoint's queue is full."""
-        lane = self._lanes.setdefault(parcel.receiver.id, _Lane())
-        if lane.under_way < self._each and len(self._tasks) < self._total:
-            self._begin(lane, parcel)
-            return True
+        endpoint_id = parcel.receiver.id
+        lane = self._lanes.get(endpoint_id)
+        if lane is None:
+            lane = self._lanes[endpoint_id] = _Lane()
         if len(lane.waiting) >= QUEUE:
             return False
-        lane.waiting.append(parcel)
-        self._turns.append(parcel.receiver.id)
+        lane.waiting[parcel] = None
+        self._advance(endpoint_id, lane)
         return True
 
     def room(self, endpoint_id: UUID) -> int:
-        """How many due rows to claim for an endpoint: one set to send and one to follow, 0 until half a set is free."""
+        """How many due rows to claim for an endpoint: enough for the next half second, 0 until half of that is free."""
         lane = self._lanes.get(endpoint_id)
-        taken = 0 if lane is None else lane.under_way + len(lane.waiting)
-        room = min(2 * self._each - taken, self._total - len(self._tasks))
-        return room if room > self._each // 2 else 0
+        ahead, taken = 2 * self._each, 0
+        if lane is not None:
+            sets = min(1 + AHEAD_SECONDS / lane.seconds, MOST_AHEAD)
+            ahead = min(int(self._each * sets), self._each + QUEUE)
+            taken = lane.under_way + len(lane.waiting)
+        free = ahead - taken
+        return min(free, self._total - len(self._tasks)) if 2 * free >= ahead else 0
 
     def withdraw(self, parcel: Parcel) -> None:
-        """Take back a parcel that still waits."""
+        """Take back a parcel that was not sent yet."""
         parcel.stage = Stage.ENDED
+        endpoint_id = parcel.receiver.id
+        lane = self._lanes.get(endpoint_id)
+        if lane is not None and parcel in lane.waiting:
+            del lane.waiting[parcel]
+            self._tidy(endpoint_id, lane)
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
+    def close(self) -> list[Parcel]:
+        """Begin nothing more; returns what was not sent, withdrawn."""
+        self._closed = True
+        unsent = [parcel for lane in self._lanes.values() for parcel in lane.waiting]
+        for task, parcel in self._tasks.items():
+            if parcel.stage is Stage.WAITING:
+                unsent.append(parcel)
+                task.cancel()
+        for parcel in unsent:
+            self.withdraw(parcel)
+        return unsent
+
     def abandon(self) -> None:
         """Cancel what is under way."""
         for task in self._tasks:
             task.cancel()
 
-    def _begin(self, lane: _Lane, parcel: Parcel) -> None:
-        lane.under_way += 1
-        parcel.stage = Stage.SENDING
-        task = asyncio.create_task(self._run(lane, parcel))
-        self._tasks.add(task)
-        metrics.IN_FLIGHT.set(len(self._tasks))
-        task.add_done_callback(self._tasks.discard)
+    def _advance(self, endpoint_id: UUID, lane: _Lane) -> None:
+        """Begin what this lane may begin now; let it wait for its turn if only the places of all are taken."""
+        while lane.waiting and lane.under_way < self._each and not self._closed:
+            if not self._has_place(lane):
+                self._turns.setdefault(endpoint_id)
+                return
+            parcel, _ = lane.waiting.popitem(last=False)
+            self._begin(endpoint_id, lane, parcel)
 
-    async def _run(self, lane: _Lane, parcel: Parcel) -> None:
+    def _has_place(self, lane: _Lane) -> bool:
+        free = self._total - len(self._tasks)
+        return free > (self._reserve if lane.under_way else 0)
+
+    def _begin(self, endpoint_id: UUID, lane: _Lane, parcel: Parcel) -> None:
+        lane.under_way += 1
+        task = asyncio.create_task(self._run(parcel))
+        self._tasks[task] = parcel
+        metrics.IN_FLIGHT.set(len(self._tasks))
+        begun = asyncio.get_running_loop().time()
+        task.add_done_callback(lambda done: self._ended(done, endpoint_id, lane, begun))
+
+    async def _run(self, parcel: Parcel) -> None:
         try:
             await self._send(parcel)
-        except Exception:
-            log.exception("parcel left to its lease", event_id=str(parcel.event.id))
         finally:
-            lane.under_way -= 1
             parcel.stage = Stage.ENDED
-            task = asyncio.current_task()
-            if task is not None:
-                self._tasks.discard(task)
-            metrics.IN_FLIGHT.set(len(self._tasks))
-            self._next(parcel.receiver.id, lane)
-            self._freed()
 
-    def _next(self, endpoint_id: UUID, lane: _Lane) -> None:
-        """Fill the free place: the same endpoint's next parcel, else another endpoint's whose turn it is."""
-        self._begin_waiting(lane)
-        for _ in range(len(self._turns)):
-            if len(self._tasks) >= self._total:
-                break
-            turn = self._turns.popleft()
-            other = self._lanes.get(turn)
-            if other is None or not other.waiting:
-                continue
-            if other.under_way >= self._each:
-                self._turns.append(turn)
-                continue
-            self._begin_waiting(other)
-        if not lane.under_way and not lane.waiting:
-            self._lanes.pop(endpoint_id, None)
+    def _ended(self, task: "asyncio.Task[None]", endpoint_id: UUID, lane: _Lane, begun: float) -> None:
+        del self._tasks[task]
+        metrics.IN_FLIGHT.set(len(self._tasks))
+        lane.under_way -= 1
+        took = asyncio.get_running_loop().time() - begun
+        lane.seconds = max(0.8 * lane.seconds + 0.2 * took, 0.001)
+        self._give_place()
+        self._advance(endpoint_id, lane)
+        self._tidy(endpoint_id, lane)
+        self._freed(endpoint_id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("parcel left to its message or lease", exc_info=error)
 
-    def _begin_waiting(self, lane: _Lane) -> None:
-        while lane.waiting and lane.under_way < self._each and len(self._tasks) < self._total:
-            parcel = lane.waiting.popleft()
-            if parcel.stage is Stage.WAITING:
-                self._begin(lane, parcel)
+    def _give_place(self) -> None:
+        """One of the free places goes to the endpoint that has waited longest for one; it queues again for more."""
+        if self._closed or len(self._tasks) >= self._total:
+            return
+        for endpoint_id in list(self._turns):
+            lane = self._lanes[endpoint_id]
+            if lane.under_way >= self._each:
+                del self._turns[endpoint_id]  # its own limit holds it now; when one of its own ends it goes on
+            elif self._has_place(lane):
+                del self._turns[endpoint_id]
+                parcel, _ = lane.waiting.popitem(last=False)
+                self._begin(endpoint_id, lane, parcel)
+                if lane.waiting:
+                    self._turns[endpoint_id] = None
+                return
+
+    def _tidy(self, endpoint_id: UUID, lane: _Lane) -> None:
+        if not lane.waiting:
+            self._turns.pop(endpoint_id, None)
+            if not lane.under_way:
+                self._lanes.pop(endpoint_id, None)

@@ -7,6 +7,12 @@ from uuid import UUID
 
 import orjson
 
+_LONGEST = 1000
+
+
+class NotAnEvent(ValueError):
+    """What came from the stream cannot be delivered; the message says why."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublicEvent:
@@ -21,13 +27,18 @@ class PublicEvent:
 
     @classmethod
     def parse(cls, raw: bytes) -> "PublicEvent":
-        """The event of a CloudEvent in JSON; ValueError or KeyError for what is not one."""
-        document = orjson.loads(raw)
+        """The event of a CloudEvent in JSON; NotAnEvent for what cannot be stored, signed and sent as one."""
+        try:
+            document = orjson.loads(raw)
+        except ValueError as error:
+            raise NotAnEvent(f"it is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise NotAnEvent("it is not a JSON object")
         return cls(
-            id=UUID(document["id"]),
-            workspace_id=UUID(document["workspaceid"]),
-            type=document["type"],
-            resource_id=document.get("subject", ""),
+            id=_uuid(document, "id"),
+            workspace_id=_uuid(document, "workspaceid"),
+            type=_text(document, "type"),
+            resource_id=_text(document, "subject") if "subject" in document else "",
             document=document,
             raw=raw,
         )
@@ -56,3 +67,18 @@ class PublicEvent:
         body["workspaceId"] = str(self.workspace_id)
         body["deliveryId"] = str(delivery_id)
         return body
+
+
+def _uuid(document: dict[str, Any], name: str) -> UUID:
+    try:
+        return UUID(_text(document, name))
+    except ValueError:
+        raise NotAnEvent(f"its `{name}` is not a UUID") from None
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    """A field that goes into a column or a header: printable, so without line breaks and NUL."""
+    value = document.get(name)
+    if not isinstance(value, str) or not value or len(value) > _LONGEST or not value.isprintable():
+        raise NotAnEvent(f"its `{name}` is not a printable string")
+    return value

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -14,6 +15,8 @@ from flowtask_contracts.topology import Durable
 from flowtask_kit.bus.connection import Bus
 
 BATCH = 500
+MAX_BYTES = 16 * 1024 * 1024
+"""What one request may bring, so that large events do not fill the memory."""
 EXPIRES_SECONDS = 5
 
 
@@ -32,7 +35,9 @@ class Pull:
         self._heard_at = 0.0
 
     async def open(self) -> None:
-        """Subscribe to the inbox that the server delivers to."""
+        """Subscribe to the inbox that the server delivers to; does nothing when that was done before."""
+        if self._subscription is not None:
+            return
         client = self._client()
         self._inbox = client.new_inbox()
         self._subscription = await client.subscribe(self._inbox, cb=self._receive, pending_msgs_limit=-1)
@@ -40,25 +45,27 @@ class Pull:
         self._heard_at = asyncio.get_running_loop().time()
 
     async def close(self) -> list[Msg]:
-        """Stop hearing; returns what has arrived and was not taken."""
-        if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except NatsError:
-                self._subscription = None
+        """Stop hearing; returns what has arrived, or was on its way, and was not taken."""
+        if self._subscription is not None and self._bus.connected:
+            with suppress(NatsError, TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]
         arrived, self._arrived = self._arrived, []
         return arrived
 
+    def room_grew(self) -> None:
+        """There may be room to ask for more: a batch that is waited for asks again."""
+        if self._asked <= BATCH // 2 and self._room() - self._asked >= BATCH // 2:
+            self._some.set()
+
     async def batch(self, wait: float) -> list[Msg]:
-        """All messages that have arrived; waits up to `wait` seconds for the first."""
+        """All messages that have arrived; waits up to `wait` seconds for the first, and may return none sooner."""
+        self._some.clear()
         await self._ask()
         if not self._arrived:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._some.wait()
-            except TimeoutError:
-                return []
-        self._some.clear()
         arrived, self._arrived = self._arrived, []
         await self._ask()
         return arrived
@@ -71,7 +78,11 @@ class Pull:
         wanted = min(BATCH, self._room() - self._asked)
         if self._asked > BATCH // 2 or wanted <= 0 or not self._bus.connected:
             return
-        request: dict[str, Any] = {"batch": wanted, "expires": EXPIRES_SECONDS * 1_000_000_000}
+        request: dict[str, Any] = {
+            "batch": wanted,
+            "expires": EXPIRES_SECONDS * 1_000_000_000,
+            "max_bytes": MAX_BYTES,
+        }
         await self._client().publish(self._subject, orjson.dumps(request), reply=self._inbox)
         if not self._asked:
             self._heard_at = now

@@ -16,11 +16,13 @@ from flowtask_kit.outages import is_outage
 
 from . import metrics
 from .journal import Journal
-from .work import Arrival, Entry, Seen
+from .work import AGAIN_LATER, Arrival, Entry, Seen
 
 log = logs.get(__name__)
 
 BATCH = 500
+GATHER_SECONDS = 0.005
+"""How long an entry waits for others to share its transaction; what it records has happened already."""
 
 
 class Recorder:
@@ -50,7 +52,9 @@ class Recorder:
     async def run(self) -> None:
         """Record for ever."""
         while True:
-            await self._more.wait()
+            if not self._more.is_set():
+                await self._more.wait()
+                await asyncio.sleep(GATHER_SECONDS)
             batch = self._take()
             if not batch:
                 self._more.clear()
@@ -97,11 +101,12 @@ class Recorder:
         metrics.UNRECORDED.inc()
         log.error("entry cannot be recorded; its message or lease comes back", exc_info=error)
         for arrival in _arrivals(batch):
-            arrival.hand_back = True
-        self._close(batch)
+            arrival.answer = AGAIN_LATER
+        self._close(batch, on_record=False)
 
-    def _close(self, batch: list[Entry]) -> None:
+    def _close(self, batch: list[Entry], *, on_record: bool = True) -> None:
         for arrival in _arrivals(batch):
+            arrival.on_record |= on_record
             arrival.open -= 1
             if arrival.open <= 0:
                 self._settled(arrival)

@@ -1,7 +1,7 @@
-"""Sending what is due: claims rows endpoint by endpoint, as many as can be sent at once."""
+"""Sending what is due: claims rows endpoint by endpoint, as many as can be sent soon."""
 
 import asyncio
-import heapq
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from flowtask_kit.outages import is_outage
 
 from ..endpoints.directory import Directory, Receiver
 from . import metrics, statements
+from .agenda import Agenda
 from .lanes import Lanes
 from .payload import PublicEvent
 from .recorder import Recorder
@@ -29,7 +30,11 @@ CANCEL_BATCH = 500
 
 
 class Retrier:
-    """Claims and sends due rows for ever. `claim` is how long a claim holds without a result."""
+    """Claims and sends due rows for ever. `claim` is how long a claim holds without a result.
+
+    A full look asks which endpoints have due rows at all; between two of them only those are claimed from that had
+    more rows than there was room for (`_hungry`), each time the lanes free room for them.
+    """
 
     def __init__(
         self, pool: "asyncpg.Pool[Any]", directory: Directory, lanes: Lanes, recorder: Recorder, *, claim: timedelta
@@ -40,89 +45,121 @@ class Retrier:
         self._recorder = recorder
         self._claim = claim
         self._me = new_id()
-        self._times: list[datetime] = []
+        self._agenda = Agenda()
         self._wake = asyncio.Event()
-        self._leased: set[UUID] = set()
+        self._look = True
+        self._leases: dict[UUID, datetime] = {}
+        self._hungry: set[UUID] = set()
+        self._busy = asyncio.Lock()
         self._stopping = False
 
     def due(self, at: datetime) -> None:
         """Look at that time, which is sooner and more exact than the next poll may be."""
-        heapq.heappush(self._times, at)
-        if self._times[0] is at:
+        if self._agenda.add(at):
             self._wake.set()
 
     def wake(self) -> None:
         """Look now."""
+        self._look = True
         self._wake.set()
 
-    def stop(self) -> None:
-        """Claim nothing more."""
+    def freed(self, endpoint_id: UUID) -> None:
+        """The lanes have room for this endpoint: claim more, if there was more than could be claimed."""
+        if endpoint_id in self._hungry and self._lanes.room(endpoint_id):
+            self._wake.set()
+
+    async def stop(self) -> None:
+        """Claim nothing more, from the return on."""
         self._stopping = True
+        self._wake.set()
+        async with self._busy:
+            return
+
+    async def give_up_leases(self) -> None:
+        """Let another replica send to the managed endpoints at once."""
+        if self._leases:
+            async with self._pool.acquire() as connection:
+                await connection.execute(statements.GIVE_UP, self._me)
+            self._leases.clear()
 
     async def run(self) -> None:
         """Look for due rows at the times that are known, and every quarter of a second for those of other replicas."""
-        while not self._stopping:
+        loop = asyncio.get_running_loop()
+        looked_at = 0.0
+        while True:
+            await self._recorder.healthy.wait()
+            if self._stopping:
+                return
+            full = self._look or self._agenda.come(utc_now()) or loop.time() - looked_at >= POLL_SECONDS
+            if full:
+                self._look, looked_at = False, loop.time()
             try:
-                claimed = await self._round()
+                async with self._busy:
+                    await self._round(full=full)
             except Exception as error:
+                self._look = True
                 if not is_outage(error):
                     raise
                 log.warning("due rows wait for the database", error=repr(error))
                 await asyncio.sleep(0.5)
                 continue
-            if not claimed:
-                await self._pause()
+            if not self._look and not any(self._room(endpoint_id) for endpoint_id in self._hungry):
+                await self._pause(looked_at + POLL_SECONDS - loop.time())
 
-    async def _pause(self) -> None:
-        now = utc_now()
-        while self._times and self._times[0] <= now:
-            heapq.heappop(self._times)
-        wait = POLL_SECONDS
-        if self._times:
-            wait = min(wait, (self._times[0] - now).total_seconds() + 0.001)
+    async def _pause(self, most: float) -> None:
         self._wake.clear()
         try:
-            async with asyncio.timeout(wait):
+            async with asyncio.timeout(self._agenda.seconds(utc_now(), max(most, 0.001))):
                 await self._wake.wait()
         except TimeoutError:
             return
 
-    async def _round(self) -> int:
-        """Claim what there is room for and hand it to the lanes; returns how many rows that were."""
-        await self._recorder.healthy.wait()
+    async def _round(self, *, full: bool) -> None:
+        """Claim what there is room for and hand it to the lanes."""
         async with self._pool.acquire() as connection:
             await self._directory.refresh(connection)
-            owed = [row["endpoint_id"] for row in await connection.fetch(statements.WITH_DUE)]
-            await self._free(connection, self._leased.difference(owed))
-            if not owed:
-                return 0
-            mine = await self._mine(connection, owed)
-            room = {endpoint_id: self._room(endpoint_id) for endpoint_id in mine}
-            rows = await self._claim_rows(connection, statements.CLAIM_FIRST, room)
-            for row in rows:
-                room[row["endpoint_id"]] -= 1
-            rows += await self._claim_rows(connection, statements.CLAIM_RETRY, room)
+            if full:
+                owed = {row["endpoint_id"] for row in await connection.fetch(statements.WITH_DUE)}
+                await self._free(connection, self._leases.keys() - owed)
+                await self._lease(connection, owed)
+                self._hungry = {each for each in owed if self._mine(each)}
+            else:
+                self._hungry = {each for each in self._hungry if self._mine(each)}
+            room = {each: slots for each in self._hungry if (slots := self._room(each))}
+            rows = await self._claim_rows(connection, room)
         if rows:
             crashpoint("dispatcher.after-claim")
             metrics.CLAIMED.inc(len(rows))
         for row in rows:
+            room[row["endpoint_id"]] -= 1
             self._hand_on(row)
-        return len(rows)
+        self._hungry.difference_update(each for each, left in room.items() if left > 0)
 
-    async def _mine(self, connection: Any, owed: list[UUID]) -> list[UUID]:
-        """The endpoints this replica may send to: all free ones, and the managed ones whose lease it holds."""
-        receivers = {endpoint_id: self._directory.get(endpoint_id) for endpoint_id in owed}
-        managed = [each for each, receiver in receivers.items() if receiver is not None and receiver.managed]
-        self._leased = set()
-        if managed:
-            now = utc_now()
-            rows = await connection.fetch(statements.LEASE, managed, self._me, now, now + LEASE)
-            self._leased = {row["endpoint_id"] for row in rows}
-        return [
-            each
-            for each, receiver in receivers.items()
-            if receiver is None or (receiver.active and (not receiver.managed or each in self._leased))
-        ]
+    def _mine(self, endpoint_id: UUID) -> bool:
+        """True if this replica may send there: to a free endpoint, or to a managed one whose lease it holds."""
+        receiver = self._directory.get(endpoint_id)
+        if receiver is None:
+            return True
+        leased_until = self._leases.get(endpoint_id)
+        held = leased_until is not None and leased_until > utc_now()
+        return receiver.active and (held or not receiver.managed)
+
+    async def _lease(self, connection: Any, owed: Iterable[UUID]) -> None:
+        """Take or renew the leases of managed endpoints, each when half of its time is over."""
+        now = utc_now()
+        wanted = []
+        for endpoint_id in owed:
+            receiver = self._directory.get(endpoint_id)
+            if receiver is not None and receiver.managed:
+                leased_until = self._leases.get(endpoint_id)
+                if leased_until is None or leased_until - now < LEASE / 2:
+                    wanted.append(endpoint_id)
+        if not wanted:
+            return
+        rows = await connection.fetch(statements.LEASE, wanted, self._me, now, now + LEASE)
+        for endpoint_id in wanted:
+            self._leases.pop(endpoint_id, None)
+        self._leases.update((row["endpoint_id"], now + LEASE) for row in rows)
 
     async def _free(self, connection: Any, done: set[UUID]) -> None:
         """End the management of endpoints whose backlog is gone: their events go straight from the stream again."""
@@ -131,19 +168,20 @@ class Retrier:
         async with connection.transaction():
             revision = await connection.fetchval(statements.REVISION)
             await connection.execute(statements.FREE, list(done), revision, self._me)
+        for endpoint_id in done:
+            self._leases.pop(endpoint_id, None)
 
     def _room(self, endpoint_id: UUID) -> int:
         if self._directory.get(endpoint_id) is None:
             return CANCEL_BATCH
         return self._lanes.room(endpoint_id)
 
-    async def _claim_rows(self, connection: Any, statement: str, room: dict[UUID, int]) -> list[asyncpg.Record]:
-        wanted = {endpoint_id: slots for endpoint_id, slots in room.items() if slots > 0}
-        if not wanted:
+    async def _claim_rows(self, connection: Any, room: dict[UUID, int]) -> list[asyncpg.Record]:
+        if not room:
             return []
         now = utc_now()
         rows: list[asyncpg.Record] = await connection.fetch(
-            statement, list(wanted), list(wanted.values()), now, now + self._claim
+            statements.CLAIM, list(room), list(room.values()), now, now + self._claim
         )
         return rows
 
@@ -156,6 +194,7 @@ class Retrier:
             delivery_id=row["delivery_id"],
             stream_seq=row["stream_seq"],
             claim_no=row["claim_no"],
+            claim_until=row["lease_until"],
             attempts=row["attempts"],
             trigger=Trigger(row["trigger"]),
         )

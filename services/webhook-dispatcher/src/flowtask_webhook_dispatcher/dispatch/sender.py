@@ -16,7 +16,7 @@ from ..signing import signed_headers
 from ..transport import Answer, Failure, HookClient, TransportError
 from . import metrics
 from .recorder import Recorder
-from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result
+from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result, Stage
 
 log = logs.get(__name__)
 
@@ -35,19 +35,32 @@ class Sender:
         self._directory = directory
         self._recorder = recorder
         self._timeout = timeout
+        self._tracer = traces.tracer()  # kept: making one costs more than a span
 
     async def send(self, parcel: Parcel) -> None:
         """Attempt a parcel and put the result on record; nothing is posted while the database cannot be reached."""
         await self._recorder.healthy.wait()
+        if parcel.stage is not Stage.WAITING:
+            return
+        parcel.stage = Stage.SENDING
+        try:
+            entry = await self._entry(parcel)
+        except Exception:
+            log.exception("attempt failed by our own fault", event_id=str(parcel.event.id))
+            entry = postponed(parcel)
+        self._recorder.put(entry)
+
+    async def _entry(self, parcel: Parcel) -> Entry:
         receiver = self._directory.get(parcel.receiver.id)
         if receiver is None:
-            self._recorder.put(Cancelled(parcel, parcel.take_arrival()))
-        elif not receiver.active or receiver.key is None:
-            self._recorder.put(postponed(parcel))
-        else:
-            entry = await self._attempt(parcel, receiver)
-            crashpoint("dispatcher.after-post")
-            self._recorder.put(entry)
+            return Cancelled(parcel, parcel.take_arrival())
+        if not receiver.active or receiver.key is None:
+            return postponed(parcel)
+        if parcel.claim_until is not None and parcel.claim_until < utc_now() + timedelta(seconds=self._timeout):
+            return Released(parcel, utc_now())  # it waited here for so long that its claim may end before the answer
+        entry = await self._attempt(parcel, receiver)
+        crashpoint("dispatcher.after-post")
+        return entry
 
     async def _attempt(self, parcel: Parcel, receiver: Receiver) -> Entry:
         body = parcel.event.body(parcel.delivery_id)
@@ -88,7 +101,7 @@ class Sender:
             body=body,
         )
         context = traces.extract(_carried(parcel))
-        with traces.tracer().start_as_current_span("webhook attempt", context=context, kind=SpanKind.CLIENT) as span:
+        with self._tracer.start_as_current_span("webhook attempt", context=context, kind=SpanKind.CLIENT) as span:
             answer = await self._client.post(receiver.target, headers, body, timeout=self._timeout)
             span.set_attribute("http.response.status_code", answer.status)
         return answer

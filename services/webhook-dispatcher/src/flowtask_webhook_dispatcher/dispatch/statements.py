@@ -67,13 +67,82 @@ DUE_DONE = "DELETE FROM webhooks.due WHERE delivery_id = ANY($1)"
 
 DUE_AGAIN = """
     UPDATE webhooks.due d
-    SET next_attempt_at = r.next_attempt_at, attempts = r.attempts, trigger = 'schedule', resume_at = NULL,
+    SET next_attempt_at = r.next_attempt_at, attempts = r.attempts, trigger = r.trigger, resume_at = r.resume_at,
         lease_until = '-infinity'
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS r(delivery_id, next_attempt_at, attempts)
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::text[], $5::timestamptz[])
+        AS r(delivery_id, next_attempt_at, attempts, trigger, resume_at)
     WHERE d.delivery_id = r.delivery_id
 """
 
 RELEASE = """
+    UPDATE webhooks.due d SET next_attempt_at = r.next_attempt_at, lease_until = '-infinity'
+    FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS r(delivery_id, claim_no, next_attempt_at)
+    WHERE d.delivery_id = r.delivery_id AND d.claim_no = r.claim_no
+"""
+
+CANCEL = """
+    INSERT INTO webhooks.deliveries AS d
+        (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts)
+    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, 'cancelled', 0
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
+        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    ON CONFLICT (event_id, endpoint_id) DO UPDATE SET status = 'cancelled' WHERE d.status = 'pending'
+"""
+
+WITH_DUE = """
+    WITH RECURSIVE first AS (
+        (SELECT endpoint_id FROM webhooks.due WHERE attempts = 0 ORDER BY endpoint_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.endpoint_id FROM webhooks.due d WHERE d.attempts = 0 AND d.endpoint_id > f.endpoint_id
+                ORDER BY d.endpoint_id LIMIT 1)
+        FROM first f WHERE f.endpoint_id IS NOT NULL
+    ), retry AS (
+        (SELECT endpoint_id FROM webhooks.due WHERE attempts > 0 ORDER BY endpoint_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT d.endpoint_id FROM webhooks.due d WHERE d.attempts > 0 AND d.endpoint_id > r.endpoint_id
+                ORDER BY d.endpoint_id LIMIT 1)
+        FROM retry r WHERE r.endpoint_id IS NOT NULL
+    )
+    SELECT endpoint_id FROM first WHERE endpoint_id IS NOT NULL
+    UNION
+    SELECT endpoint_id FROM retry WHERE endpoint_id IS NOT NULL
+"""
+
+
+CLAIM = """
+    WITH want AS (
+        SELECT * FROM unnest($1::uuid[], $2::int[]) AS w(endpoint_id, slots)
+    ), first AS MATERIALIZED (
+        SELECT w.endpoint_id, d.delivery_id FROM want w CROSS JOIN LATERAL (
+            SELECT delivery_id FROM webhooks.due
+            WHERE endpoint_id = w.endpoint_id AND attempts = 0 AND next_attempt_at <= $3 AND lease_until <= $3
+            ORDER BY next_attempt_at LIMIT w.slots FOR UPDATE SKIP LOCKED
+        ) d
+    ), retry AS MATERIALIZED (
+        SELECT d.delivery_id FROM want w CROSS JOIN LATERAL (
+            SELECT delivery_id FROM webhooks.due
+            WHERE endpoint_id = w.endpoint_id AND attempts > 0 AND next_attempt_at <= $3 AND lease_until <= $3
+            ORDER BY next_attempt_at LIMIT w.slots - (SELECT count(*) FROM first f WHERE f.endpoint_id = w.endpoint_id)
+            FOR UPDATE SKIP LOCKED
+        ) d
+    ), claimed AS (
+        UPDATE webhooks.due d SET lease_until = $4, claim_no = d.claim_no + 1
+        FROM (SELECT delivery_id FROM first UNION ALL SELECT delivery_id FROM retry) mine
+        WHERE d.delivery_id = mine.delivery_id
+        RETURNING d.*
+    )
+    SELECT c.delivery_id, c.event_id, c.endpoint_id, c.stream_seq, c.claim_no, c.lease_until, c.attempts, c.trigger,
+           m.payload
+    FROM claimed c CROSS JOIN LATERAL (SELECT payload FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
+    ORDER BY c.attempts > 0, c.next_attempt_at
+"""
+"""What endpoints are owed now, at most so many rows each, first tries first.
+
+Endpoint by endpoint, because one global order would let a dead endpoint's backlog starve all others. The claim number
+fences late results; a crash gives the rows back by itself when the lease ends.
+"""
+
+LEASE = """
     UPDATE webhooks.due d SET next_attempt_at = r.next_attempt_at, lease_until = '-infinity'
     FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS r(delivery_id, claim_no, next_attempt_at)
     WHERE d.delivery_id = r.delivery_id AND d.claim_no = r.claim_no
@@ -144,6 +213,10 @@ LEASE = """
     RETURNING endpoint_id
 """
 
+GIVE_UP = """
+    UPDATE webhooks.endpoint_state SET owner = NULL, lease_until = '-infinity' WHERE owner = $1
+"""
+
 REVISION = "UPDATE webhooks.endpoint_revision SET revision = revision + 1 RETURNING revision"
 
 MANAGE = """
@@ -165,6 +238,7 @@ FREE = """
 """
 
 UNREADABLE = """
-    INSERT INTO webhooks.unreadable_messages (stream_seq, subject, payload, error) VALUES ($1, $2, $3, $4)
+    INSERT INTO webhooks.unreadable_messages (stream_seq, subject, payload, error)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[])
     ON CONFLICT DO NOTHING
 """

@@ -11,12 +11,19 @@ from ..deliveries.models import Outcome
 from ..endpoints.directory import Receiver
 from .payload import PublicEvent
 
+ACK = b"+ACK"
+AGAIN_NOW = b"-NAK"
+AGAIN_SOON = b'-NAK {"delay": 1000000000}'
+AGAIN_LATER = b'-NAK {"delay": 30000000000}'
+"""Half a minute: for what could not be put on record although the database is there."""
+
 
 @dataclass(slots=True, eq=False)
 class Arrival:
     """A message pulled from the stream, not yet acknowledged; `open` counts its parcels that are not on record.
 
-    `pulled_at` is the loop's clock. With `hand_back` it is nacked instead of acknowledged once nothing is open.
+    `pulled_at` is the loop's clock. Once nothing is open the `answer` goes to `reply`: an ack, or else the message comes
+    again for the parcels without rows. `on_record` says that the event itself has its row.
     """
 
     reply: str
@@ -26,7 +33,8 @@ class Arrival:
     traceparent: dict[str, str]
     parcels: "list[Parcel]" = field(default_factory=list)
     open: int = 0
-    hand_back: bool = False
+    answer: bytes = ACK
+    on_record: bool = False
 
 
 class Stage(Enum):
@@ -41,7 +49,8 @@ class Stage(Enum):
 class Parcel:
     """One event for one endpoint. `claim_no` is 0 until a due row stands for it, then the claim that settles it.
 
-    `attempts` counts scheduled attempts made before.
+    `attempts` counts scheduled attempts made before. After `claim_until` the row may be another's. It is `WAITING` until
+    its request is about to leave.
     """
 
     event: PublicEvent
@@ -50,6 +59,7 @@ class Parcel:
     stream_seq: int
     arrival: Arrival | None = None
     claim_no: int = 0
+    claim_until: datetime | None = None
     attempts: int = 0
     trigger: Trigger = Trigger.SCHEDULE
     stage: Stage = Stage.WAITING

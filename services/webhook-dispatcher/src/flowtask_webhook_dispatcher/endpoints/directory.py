@@ -1,5 +1,6 @@
 """The endpoints in memory, as current as one small read before each batch of events makes them."""
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -45,19 +46,21 @@ class Directory:
         self._keyring = keyring
         self._allow_http = allow_http
         self._revision = -1
+        self._one_at_a_time = asyncio.Lock()
         self._by_id: dict[UUID, Receiver] = {}
         self._by_workspace: dict[UUID, dict[UUID, Receiver]] = defaultdict(dict)
         self._matched: dict[tuple[UUID, str], tuple[Receiver, ...]] = {}
 
     async def refresh(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
-        """Read the revision, and what changed since the last one."""
-        revision = await connection.fetchval(_REVISION)
-        if revision == self._revision:
-            return
-        for row in await connection.fetch(_CHANGED, self._revision):
-            self._put(row)
-        self._matched.clear()
-        self._revision = revision
+        """Read the revision, and what changed since the last one; after it, what was committed before it is here."""
+        async with self._one_at_a_time:  # of two at once the older one could undo the newer
+            revision = await connection.fetchval(_REVISION)
+            if revision == self._revision:
+                return
+            for row in await connection.fetch(_CHANGED, self._revision):
+                self._put(row)
+            self._matched.clear()
+            self._revision = revision
 
     def get(self, endpoint_id: UUID) -> Receiver | None:
         """The endpoint, or None once it is deleted."""
@@ -75,14 +78,13 @@ class Directory:
             self._matched[key] = found
         return found
 
-    def idle(self) -> list[UUID]:
-        """Endpoints that are switched off: what is due for them waits."""
-        return [each.id for each in self._by_id.values() if not each.active]
-
     def _put(self, row: asyncpg.Record) -> None:
         known = self._by_id.pop(row["id"], None)
         if known is not None:
-            self._by_workspace[known.workspace_id].pop(known.id, None)
+            of_workspace = self._by_workspace[known.workspace_id]
+            del of_workspace[known.id]
+            if not of_workspace:
+                del self._by_workspace[known.workspace_id]
         if row["deleted_at"] is not None:
             return
         receiver = Receiver(

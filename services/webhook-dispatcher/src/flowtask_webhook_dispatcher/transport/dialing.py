@@ -97,18 +97,19 @@ class Dialer:
             )
         except BaseException as error:
             connection.discard()
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                raise TransportError(Failure.TLS, _handshake_failure(error)) from None
+            # uvloop says RuntimeError if the connection went while it was being set up.
+            if isinstance(error, OSError | RuntimeError) and not isinstance(error, TimeoutError):
+                raise TransportError(Failure.TLS if tls else Failure.CONNECT, _setup_failure(error)) from None
             raise
         return connection
 
 
-def _handshake_failure(error: OSError) -> str:
+def _setup_failure(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not valid: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed: {(error.reason or 'unknown reason').replace('_', ' ').lower()}"
-    return "the connection was closed during the TLS handshake"
+    return "the connection was closed while it was being set up"
 
 
 def _lookup_failure(error: socket.gaierror) -> str:

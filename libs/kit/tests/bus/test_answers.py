@@ -1,0 +1,201 @@
+"""Commands and their answers: one suite over FastStream's broker in memory and over a live NATS."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import pytest
+from faststream.nats import TestNatsBroker
+from notes.contracts import Note, PatientNote, ReadNote, SealNote, SlowNote, WriteNote, WrittenNote
+from notes.database import CommandRecord, NoteRow
+
+from flowtask_contracts.errors import (
+    Conflict,
+    ErrorDetail,
+    FlowTaskError,
+    NotFound,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+from flowtask_kit.bus.answers import CONCURRENCY, MAX_REPLY_BYTES, Answers
+from flowtask_kit.bus.commands import Commands
+from flowtask_kit.ids import new_id
+
+WORKSPACE = new_id()
+
+
+class NoteMissing(NotFound):
+    message = "Note not found"
+
+
+async def write_note(tx, command):
+    note = NoteRow(id=new_id(), text=command.text)
+    tx.add(note)
+    await tx.flush()
+    if command.text == "refuse":
+        raise Conflict("There is such a note", details=[ErrorDetail(field="text", message="taken")])
+    if command.text == "fail":
+        raise RuntimeError("the password is hunter2")
+    if command.text == "wait":
+        await asyncio.sleep(0.3)
+    return WrittenNote(id=note.id, text=note.text, edit_key="hunter2")
+
+
+async def read_note(tx, command):
+    note = await tx.get(NoteRow, command.note_id)
+    if note is None:
+        raise NoteMissing
+    return Note(id=note.id, text=note.text)
+
+
+async def seal_note(tx, command):
+    note = await tx.get(NoteRow, command.note_id, with_for_update=True)
+    note.text += " (sealed)"
+    return Note(id=note.id, text=note.text)
+
+
+async def slow_note(_tx, command):
+    await asyncio.sleep(command.seconds)
+    return Note(id=new_id(), text="slow")
+
+
+def answering(notes):
+    """The notes service's answers on its bus."""
+    answers = Answers(notes.bus, notes.database, notes.wake, CommandRecord, service="notes")
+    for command, function in (
+        (WriteNote, write_note),
+        (ReadNote, read_note),
+        (SealNote, seal_note),
+        (SlowNote, slow_note),
+        (PatientNote, slow_note),
+    ):
+        answers.to(command, function)
+
+
+@pytest.fixture(params=["in memory", "live"])
+async def desk(request, world):
+    """Something that asks the notes service: `ask` to send commands and `world` to look behind the scenes."""
+    notes = world.resources()
+    answering(notes)
+    if request.param == "in memory":
+        async with TestNatsBroker(notes.bus.broker):
+            yield SimpleNamespace(ask=Commands(notes.bus).ask, world=world)
+    else:
+        desk = world.resources("front-desk")
+        await world.connected(desk, notes)
+        yield SimpleNamespace(ask=desk.commands.ask, world=world)
+
+
+def write(content="hello", **fields):
+    return WriteNote(**{"workspace_id": WORKSPACE, "command_id": new_id(), "text": content, **fields})
+
+
+async def test_an_answer_comes_back(desk):
+    note = await desk.ask(write(), WrittenNote)
+    assert (note.text, note.edit_key, note.secret_shown) == ("hello", "hunter2", False)
+    assert await desk.ask(ReadNote(workspace_id=WORKSPACE, note_id=note.id), Note) == Note(id=note.id, text="hello")
+
+
+async def test_a_refusal_comes_back_as_the_error_it_was(desk):
+    with pytest.raises(NotFound, match="Note not found"):
+        await desk.ask(ReadNote(workspace_id=WORKSPACE, note_id=new_id()), Note)
+    with pytest.raises(Conflict) as refused:
+        await desk.ask(write("refuse"), WrittenNote)
+    assert refused.value.details == (ErrorDetail(field="text", message="taken"),)
+
+
+@pytest.mark.parametrize("content", ["refuse", "fail"])
+async def test_a_command_that_fails_leaves_nothing_and_may_be_repeated(desk, content):
+    command = write(content)
+    for _ in range(2):
+        with pytest.raises(FlowTaskError):
+            await desk.ask(command, WrittenNote)
+    assert (desk.world.count("notes"), desk.world.count("command_records")) == (0, 0)
+
+
+async def test_an_unexpected_error_shows_nothing_of_the_inside(desk):
+    with pytest.raises(FlowTaskError) as failed:
+        await desk.ask(write("fail"), WrittenNote)
+    assert type(failed.value) is FlowTaskError
+    assert failed.value.body == FlowTaskError().body
+
+
+async def test_a_command_that_breaks_its_contract_is_refused_field_by_field(desk):
+    wrong = WriteNote.model_construct(_fields_set={"text"}, text="x" * 101)
+    with pytest.raises(ValidationFailed) as refused:
+        await desk.ask(wrong, WrittenNote)
+    details = {detail.field: detail.message for detail in refused.value.details}
+    assert details == {
+        "workspaceId": "This field is required",
+        "text": "String should have at most 100 characters",
+    }
+
+
+async def test_a_repeat_gets_the_same_reply_without_the_secret_and_happens_once(desk):
+    command = write()
+    first = await desk.ask(command, WrittenNote)
+
+    again = [await desk.ask(command, WrittenNote) for _ in range(2)]
+
+    assert again == [first.model_copy(update={"edit_key": None, "secret_shown": True})] * 2
+    assert desk.world.count("notes") == 1
+    assert "hunter2" not in desk.world.sql("SELECT * FROM notes.command_records")
+
+
+async def test_a_repeat_gets_the_reply_of_its_time_though_things_have_changed_since(desk):
+    note = await desk.ask(write(), WrittenNote)
+    seal = SealNote(workspace_id=WORKSPACE, command_id=new_id(), note_id=note.id)
+    assert (await desk.ask(seal, Note)).text == "hello (sealed)"
+    await desk.ask(SealNote(workspace_id=WORKSPACE, command_id=new_id(), note_id=note.id), Note)
+    assert (await desk.ask(seal, Note)).text == "hello (sealed)"
+
+
+@pytest.mark.parametrize(
+    "other", [{"text": "other"}, {"workspace_id": new_id()}], ids=["another text", "another workspace"]
+)
+async def test_another_request_under_the_same_id_is_a_conflict(desk, other):
+    command = write()
+    await desk.ask(command, WrittenNote)
+    with pytest.raises(Conflict, match="another request"):
+        await desk.ask(command.model_copy(update=other), WrittenNote)
+    assert desk.world.count("notes") == 1
+
+
+async def test_another_command_under_the_same_id_is_a_conflict(desk):
+    command = write()
+    note = await desk.ask(command, WrittenNote)
+    with pytest.raises(Conflict):
+        await desk.ask(SealNote(workspace_id=WORKSPACE, command_id=command.command_id, note_id=note.id), Note)
+
+
+async def test_duplicates_at_the_same_time_have_one_effect_and_one_reply(desk):
+    command = write("wait")
+    notes = await asyncio.gather(*(desk.ask(command, WrittenNote) for _ in range(5)))
+    assert len({note.id for note in notes}) == 1
+    assert [note.secret_shown for note in notes].count(False) == 1
+    assert desk.world.count("notes") == 1
+
+
+async def test_many_slow_answers_do_not_wait_for_each_other(desk):
+    begun = time.monotonic()
+    slow = PatientNote(workspace_id=WORKSPACE, seconds=0.1)
+    await asyncio.gather(*(desk.ask(slow, Note) for _ in range(CONCURRENCY)))
+    assert time.monotonic() - begun < CONCURRENCY * 0.1 / 3
+
+
+async def test_a_reply_that_no_message_could_hold_is_an_error_at_once(desk):
+    row = new_id()
+    desk.world.sql(f"INSERT INTO notes.notes VALUES ('{row}', repeat('x', {MAX_REPLY_BYTES}))")  # noqa: S608 - our id
+    begun = time.monotonic()
+    with pytest.raises(FlowTaskError) as failed:
+        await desk.ask(ReadNote(workspace_id=WORKSPACE, note_id=row), Note)
+    assert failed.value.status == 500
+    assert time.monotonic() - begun < 2
+
+
+async def test_no_answer_within_the_deadline_is_a_503_that_says_when_to_come_back(desk):
+    begun = time.monotonic()
+    with pytest.raises(ServiceUnavailable) as late:
+        await desk.ask(SlowNote(workspace_id=WORKSPACE, seconds=1), Note)
+    assert late.value.retry_after
+    assert time.monotonic() - begun < 2

@@ -1,0 +1,1 @@
+"""A service of two tables, for tests of the kit alone."""

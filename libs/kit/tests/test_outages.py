@@ -1,0 +1,84 @@
+import errno
+
+import asyncpg
+import nats.errors
+import nats.js.errors
+import pytest
+import sqlalchemy.exc
+from notes.database import NoteRow
+from sqlalchemy import text
+
+from flowtask_contracts.errors import ServiceUnavailable
+from flowtask_kit.database.transaction import transaction
+from flowtask_kit.outages import is_outage
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(),
+        OSError(errno.EHOSTUNREACH, "no route"),
+        OSError("Multiple exceptions: [Errno 111] Connect call failed"),
+        TimeoutError(),
+        asyncpg.CannotConnectNowError("starting up"),
+        asyncpg.AdminShutdownError("bye"),
+        asyncpg.ConnectionDoesNotExistError("gone"),
+        asyncpg.TooManyConnectionsError("full"),
+        asyncpg.DiskFullError("full"),
+        asyncpg.DeadlockDetectedError("deadlock"),
+        asyncpg.LockNotAvailableError("busy"),
+        asyncpg.InterfaceError("connection is closed"),
+        sqlalchemy.exc.TimeoutError("the pool is exhausted"),
+        nats.errors.NoRespondersError(),
+        nats.errors.ConnectionClosedError(),
+        nats.errors.TimeoutError(),
+        nats.js.errors.ServiceUnavailableError(),
+    ],
+)
+def test_a_server_that_is_away_or_too_busy_is_an_outage(error):
+    assert is_outage(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(),
+        KeyError(),
+        ServiceUnavailable(),
+        asyncpg.UniqueViolationError("twice"),
+        asyncpg.UndefinedTableError("no such table"),
+        asyncpg.InvalidPasswordError("wrong"),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
+        asyncpg.exceptions.DataError("invalid input for query argument $1: 'closed connection'"),
+        nats.js.errors.BadRequestError(),
+        nats.errors.BadSubjectError(),
+        FileNotFoundError(),
+        PermissionError(),
+    ],
+)
+def test_a_fault_is_no_outage(error):
+    assert not is_outage(error)
+
+
+async def test_a_value_that_speaks_of_closed_connections_is_no_outage(world):
+    notes = world.resources()
+
+    async def wrong():
+        async with transaction(notes.database, notes.wake) as tx:
+            await tx.execute(text("SELECT CAST(:value AS int)"), {"value": "the connection is closed"})
+
+    with pytest.raises(sqlalchemy.exc.DBAPIError) as refused:
+        await wrong()
+    assert not is_outage(refused.value)
+
+
+async def test_a_missing_table_is_no_outage(world):
+    notes = world.resources("front-desk")
+
+    async def foreign():
+        async with transaction(notes.database, notes.wake) as tx:
+            await tx.get(NoteRow, "00000000-0000-0000-0000-000000000000")
+
+    with pytest.raises(sqlalchemy.exc.DBAPIError) as refused:
+        await foreign()
+    assert not is_outage(refused.value)

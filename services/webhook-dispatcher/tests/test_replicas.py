@@ -1,0 +1,158 @@
+"""Several replicas, and their end: as real processes of the service's own program."""
+
+import asyncio
+import sysconfig
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flowtask_contracts.topology import FLOWTASK
+from flowtask_kit.ids import new_id
+from flowtask_local.ports import free_port
+from flowtask_local.services import ServiceProcess
+
+
+@pytest.fixture
+def topology():
+    """The real one, but for the time after which a dead replica's messages go to another: 30 seconds are long in a test."""
+    return replace(FLOWTASK, durables=tuple(replace(durable, ack_wait=4) for durable in FLOWTASK.durables))
+
+
+@pytest.fixture
+async def spawn(settings, tmp_path):
+    """Start the real program as its image does; it is ready when this returns."""
+    program = Path(sysconfig.get_path("scripts")) / "flowtask-webhook-dispatcher"
+    started = []
+
+    async def start(**more):
+        told = settings()
+        port = free_port()
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            "FLOWTASK_DATABASE_URL": told.database_url.get_secret_value(),
+            "FLOWTASK_NATS_URL": told.nats_url.get_secret_value(),
+            "FLOWTASK_PORT": str(port),
+            "FLOWTASK_WEBHOOKS_SECRET_KEYS": told.webhooks_secret_keys.get_secret_value(),
+            "FLOWTASK_WEBHOOKS_ALLOW_HTTP": "true",
+            "FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8",
+            **more,
+        }
+        process = ServiceProcess(f"replica-{len(started)}", [program, "serve"], env=env, port=port, cwd=tmp_path)
+        started.append(process)
+        process.start()
+        await asyncio.to_thread(process.wait_ready)
+        return process
+
+    yield start
+    for process in started:
+        await asyncio.to_thread(process.close)
+
+
+async def test_at_its_end_a_replica_hands_back_what_was_not_sent_and_another_sends_it_at_once(
+    spawn, receive, subscribe, publish, until, rows_of
+):
+    slow = asyncio.Event()
+
+    async def one_by_one(_request):
+        if not slow.is_set():
+            await asyncio.sleep(0.7)
+        return 200
+
+    receiver = await receive(one_by_one)
+    first = await spawn(FLOWTASK_WEBHOOKS_ENDPOINT_CONCURRENCY="2")
+    await subscribe(receiver.url)
+    events = [str(await publish()) for _ in range(30)]
+    await until(lambda: len(receiver.requests) >= 2)
+    second = await spawn()
+    begun = time.monotonic()
+    code = await asyncio.to_thread(first.terminate)
+    assert code == 0
+    assert time.monotonic() - begun < 8
+    slow.set()
+    ended = time.monotonic()
+    await until(lambda: set(receiver.ids()) == set(events))
+    assert time.monotonic() - ended < 5
+    assert len(receiver.requests) == 30
+
+    async def recorded():
+        rows = await rows_of("deliveries")
+        return len(rows) == 30 and {row["status"] for row in rows} == {"delivered"}
+
+    await until(recorded)
+    assert not any('"level":"error"' in line for line in first.log_lines + second.log_lines)
+    assert await asyncio.to_thread(second.terminate) == 0
+
+
+async def test_at_its_end_a_replica_waits_for_the_attempts_under_way(
+    spawn, receive, subscribe, publish, until, rows_of
+):
+    gate = asyncio.Event()
+
+    async def behind_the_gate(_request):
+        await gate.wait()
+        return 200
+
+    receiver = await receive(behind_the_gate)
+    replica = await spawn()
+    await subscribe(receiver.url)
+    await publish()
+    await until(lambda: receiver.requests)
+    replica.signal("TERM")
+    await asyncio.sleep(0.5)
+    assert replica.running
+    gate.set()
+    assert await asyncio.to_thread(replica.wait, 10) == 0
+    assert [(row["status"], row["attempts"]) for row in await rows_of("deliveries")] == [("delivered", 1)]
+    assert await rows_of("due") == []
+
+
+async def test_what_a_killed_replica_had_in_hand_comes_to_another_with_the_same_bytes(
+    spawn, receive, subscribe, publish, until
+):
+    receiver = await receive()
+    first = await spawn(FLOWTASK_CRASHPOINTS="dispatcher.after-post")
+    await subscribe(receiver.url)
+    event = await publish()
+    assert await asyncio.to_thread(first.wait, 20) == -9
+    assert len(receiver.requests) == 1
+    second = await spawn()
+    await until(lambda: len(receiver.requests) == 2)
+    one, two = receiver.requests
+    assert one.body == two.body
+    assert one.event_id == two.event_id == str(event)
+    assert one.headers["x-flowtask-delivery"] == two.headers["x-flowtask-delivery"]
+    assert await asyncio.to_thread(second.terminate) == 0
+
+
+async def test_with_two_replicas_an_endpoint_made_before_an_event_always_gets_it(
+    serve, receive, subscribe, publish, until
+):
+    await serve()
+    await serve()
+    receiver = await receive()
+    for _ in range(30):
+        workspace_id = new_id()
+        await subscribe(receiver.url, workspace_id=workspace_id)
+        events = [await publish(workspace_id=workspace_id) for _ in range(2)]
+        await until(lambda events=events: all(receiver.of(event) for event in events), 5)
+    assert len(receiver.requests) == 60
+
+
+async def test_two_replicas_share_a_flood_without_a_repeat(serve, receive, subscribe, publish, until, rows_of):
+    await serve()
+    await serve()
+    receiver = await receive()
+    await subscribe(receiver.url)
+    events = await asyncio.gather(*(publish() for _ in range(1000)))
+    await until(lambda: len(receiver.requests) >= 1000, 30)
+
+    async def recorded():
+        rows = await rows_of("deliveries")
+        return len(rows) == 1000 and {row["status"] for row in rows} == {"delivered"}
+
+    await until(recorded)
+    assert sorted(receiver.ids()) == sorted(str(event) for event in events)

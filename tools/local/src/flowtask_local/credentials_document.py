@@ -1,0 +1,20 @@
+"""The part of `.env.example` about providers: `python -m flowtask_local.credentials_document`."""
+
+import sys
+
+from .credentials import OWNERS
+
+
+def document() -> str:
+    """Every provider credential that `flowtask up` reads from `.env`, under the service that alone receives it."""
+    parts = [
+        "\n# --- Provider credentials, read from `.env` by `flowtask up`; each goes to one service and nobody else. ---\n"
+    ]
+    for service, names in OWNERS.items():
+        parts.append(f"\n# {service}\n")
+        parts.extend(f"# {name}=\n" for name in names)
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

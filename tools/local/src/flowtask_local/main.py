@@ -1,0 +1,86 @@
+"""`flowtask`: a whole FlowTask on this machine. What goes wrong is told in a sentence, never as a stack trace."""
+
+import argparse
+import sys
+from pathlib import Path
+
+_OWN_SERVERS = """\
+`flowtask up` starts a PostgreSQL and a NATS of its own and tells the services where they are. To use servers that you
+already have, run the programs by hand instead, each with its own environment:
+
+  flowtask-bootstrap                  once, and again after each update: roles, schemas, streams, consumers
+    FLOWTASK_BOOTSTRAP_DATABASE_URL     PostgreSQL URL of an administrator, in the database to use
+    FLOWTASK_BOOTSTRAP_NATS_URL         NATS URL of a user that may make streams
+    FLOWTASK_BOOTSTRAP_ROLE_PASSWORDS   {"api": "...", "webhook-dispatcher": "..."}
+  flowtask-api migrate, then flowtask-api serve
+    FLOWTASK_DATABASE_URL               postgresql://flowtask_api:...@host:5432/flowtask
+    FLOWTASK_NATS_URL                   nats://api:...@host:4222
+    FLOWTASK_PORT                       its HTTP port, 8000 when not said
+  flowtask-webhook-dispatcher migrate, then flowtask-webhook-dispatcher serve
+    FLOWTASK_DATABASE_URL               postgresql://flowtask_webhook_dispatcher:...@host:5432/flowtask
+    FLOWTASK_NATS_URL                   nats://webhook-dispatcher:...@host:4222
+    FLOWTASK_PORT                       its HTTP port, 8410 when not said
+    FLOWTASK_WEBHOOKS_SECRET_KEYS       id:base64 of 32 bytes; encrypts the secrets of endpoints
+    FLOWTASK_WEBHOOKS_ALLOW_HTTP, FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS   for receivers on this machine
+
+Ends with 0 after a graceful end, 1 when something is wrong, 2 when the folder is held by another `flowtask up`.
+"""
+
+
+def main() -> None:
+    """Run from the command line."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - a wrong interpreter gets a sentence instead of a stack trace
+        sys.exit("FlowTask needs Python 3.11 or newer; this is {}.{}.".format(*sys.version_info[:2]))
+    arguments = _parser().parse_args()
+    home = Path(arguments.home)
+    try:
+        from .troubles import told  # noqa: PLC0415 - each command loads what it needs, so that `down` is quick
+
+        code = told(home, lambda: _run(home, arguments))
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _run(home: Path, arguments: argparse.Namespace) -> int:
+    if arguments.command == "up":
+        from .up import up  # noqa: PLC0415
+
+        return up(home, quiet=arguments.quiet, with_parent=arguments.with_parent)
+    if arguments.command == "demo":
+        from .demo.main import demo  # noqa: PLC0415
+
+        return demo(home)
+    from .down import down  # noqa: PLC0415
+
+    return down(home)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="flowtask", description="A whole FlowTask on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    up = commands.add_parser(
+        "up",
+        help="start PostgreSQL, NATS and every service; Ctrl-C ends them",
+        description="Start PostgreSQL, NATS and every service, and show their logs until Ctrl-C. A second Ctrl-C forces the end.",
+        epilog=_OWN_SERVERS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    up.add_argument("--quiet", action="store_true", help="show no progress and no logs of services")
+    up.add_argument(
+        "--with-parent", action="store_true", help="end also when the process that started this one is gone, as make's"
+    )
+    down = commands.add_parser("down", help="end a FlowTask that was started from this folder")
+    demo = commands.add_parser("demo", help="see a task's webhooks arrive at a receiver, signatures checked")
+    for command in (up, down, demo):
+        command.add_argument(
+            "--home",
+            default=".flowtask",
+            metavar="DIR",
+            help="where data, logs and secrets lie; .flowtask in the current folder when not said",
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
