@@ -107,17 +107,18 @@ async def test_one_request_can_be_followed_through_the_logs_of_all_services(
     stack: Stack, client: httpx2.AsyncClient
 ) -> None:
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
-    async with Receiver() as receiver:
-        await subscribe(
-            client,
-            receiver,
-            "task.created",
-        )
+    async with Receiver(lambda _path, _headers, _body: 404) as receiver:
+        endpoint = await subscribe(client, receiver, "task.created")
         headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
         await client.post("/tasks", json={"title": "Followed"}, headers=headers)
-        await receiver.until(lambda: len(receiver.requests) == 1)
-    logs = [json.loads(line) for line in stack.service("api").log_lines if line.startswith("{")]
-    assert any(line.get("trace_id") == trace_id and line["event"] == "request" for line in logs)
+        await settled(client, endpoint, "failed", 1)
+
+    def told_by(service: str, event: str) -> bool:
+        lines = [json.loads(line) for line in stack.service(service).log_lines if trace_id in line]
+        return any(line["trace_id"] == trace_id and line["event"] == event for line in lines)
+
+    assert told_by("api", "request")
+    assert told_by("webhook-dispatcher", "attempt failed")
 
 
 async def test_while_the_dispatcher_is_away_only_its_features_are(stack: Stack, client: httpx2.AsyncClient) -> None:

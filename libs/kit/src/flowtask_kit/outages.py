@@ -17,17 +17,22 @@ def is_outage(error: BaseException) -> bool:
         return error.connection_invalidated or (
             error.orig is not None and is_outage(error.orig.__cause__ or error.orig)
         )
-    if isinstance(error, asyncpg.PostgresError):
-        return str(getattr(error, "sqlstate", "")).startswith(_SQLSTATES_OF_OUTAGE)
-    if isinstance(error, asyncpg.InterfaceError):
-        return type(error) is asyncpg.InterfaceError and "closed" in str(
-            error
-        )  # a subclass repeats a query's arguments
-    if isinstance(error, sqlalchemy.exc.TimeoutError):
-        return True
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return _is_outage_of_postgresql(error)
     if isinstance(error, nats.errors.Error):
         return isinstance(error, _BUS_OUTAGES)
-    return isinstance(error, OSError | asyncio.TimeoutError) and not isinstance(error, _OF_FILES)
+    if isinstance(error, OSError):
+        return not isinstance(error, _OF_FILES)
+    return isinstance(error, asyncio.TimeoutError | sqlalchemy.exc.TimeoutError)
+
+
+def _is_outage_of_postgresql(error: Exception) -> bool:
+    if isinstance(error, asyncpg.PostgresError):
+        return str(getattr(error, "sqlstate", "")).startswith(_SQLSTATES_OF_OUTAGE)
+    if isinstance(error, asyncpg.InternalClientError):
+        return "another operation (2)" in str(error)  # used between the server's farewell and the end of its socket
+    # Its subclasses repeat a query's arguments, which may say anything.
+    return type(error) is asyncpg.InterfaceError and "closed" in str(error)
 
 
 _OF_FILES = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)

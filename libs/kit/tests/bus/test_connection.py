@@ -40,9 +40,31 @@ async def test_a_service_that_starts_before_nats_connects_once_it_is_there(tmp_p
         await asyncio.to_thread(server.start)
         await asyncio.wait_for(notes.bus.ready.wait(), 10)
         assert notes.bus.connected
-        assert await notes.bus.publish_if_connected("wake.notes")
+        other = world.resources(nats_url=url)
+        await world.connected(other)
+        assert await other.bus.publish_if_connected("wake.notes")
         await eventually(lambda: heard)
         await notes.bus.stop()
+        await other.bus.stop()
+
+
+async def test_a_bus_that_has_lost_its_connection_stops(world):
+    notes = world.resources()
+
+    async def hear(_tx, _event):
+        pass
+
+    Consumers(notes.bus, notes.database, notes.wake, FailedMessage).on(READER, {NoteWritten: hear})
+    Answers(notes.bus, notes.database, notes.wake, CommandRecord, service="notes").to(ReadNote, hear)
+    await world.connected(notes)
+    await asyncio.to_thread(world.nats.kill)
+    try:
+        await eventually(lambda: notes.bus.away)
+        async with asyncio.timeout(5):
+            await notes.bus.stop()
+        assert notes.bus.client.is_closed
+    finally:
+        await asyncio.to_thread(world.nats.start)
 
 
 @pytest.mark.filterwarnings(
@@ -59,7 +81,8 @@ async def test_a_login_refused_while_reconnecting_is_tried_again(nats_server_fac
     assert notes.bus.away
     await restarted(server, AUTHORIZATION)
 
-    await eventually(lambda: notes.bus.connected)
+    await eventually(lambda: calls)
+    assert notes.bus.connected
     assert calls == ["back"]
     gc.collect()
 

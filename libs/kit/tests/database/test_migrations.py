@@ -1,5 +1,4 @@
 import asyncio
-import os
 import sys
 from pathlib import Path
 
@@ -30,9 +29,13 @@ def versions(postgres_server):
 
 
 async def test_two_migrators_at_once_wait_for_each_other(empty, postgres_server):
-    code = f"from notes.database import MIGRATIONS; MIGRATIONS.upgrade({empty!r})"
-    environment = {**os.environ, "PYTHONPATH": str(Path(notes.__file__).parents[1])}
-    both = [await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=environment) for _ in range(2)]
+    command = [sys.executable, "-W", "error", "-m", "notes.app", "migrate"]
+    environment = {
+        "PYTHONPATH": str(Path(notes.__file__).parents[1]),
+        "FLOWTASK_DATABASE_URL": empty,
+        "FLOWTASK_NATS_URL": "nats://127.0.0.1:1",
+    }
+    both = [await asyncio.create_subprocess_exec(*command, env=environment) for _ in range(2)]
 
     assert [await process.wait() for process in both] == [0, 0]
     assert versions(postgres_server) == ["initial"]

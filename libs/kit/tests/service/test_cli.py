@@ -29,16 +29,3 @@ def test_a_migration_without_a_database_ends_with_one_line():
     assert done.stderr.startswith("The database cannot be reached: ")
     assert len(done.stderr.splitlines()) == 1
     assert "hunter2" not in done.stderr
-
-
-def test_a_migration_leaves_a_current_schema(world):
-    done = run(
-        "notes.app", "migrate", **{**AWAY, "FLOWTASK_DATABASE_URL": world.settings().database_url.get_secret_value()}
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_without_a_known_command_the_usage_is_told():
-    done = run("notes.app", "fly")
-    assert done.returncode == 2
-    assert "usage: notes" in done.stderr

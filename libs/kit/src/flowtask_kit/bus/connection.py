@@ -34,6 +34,7 @@ class Bus:
             settings.nats_url.get_secret_value(),
             name=f"flowtask-{service}",
             inbox_prefix=inbox_prefix(service),
+            no_echo=True,  # a wake of our own would have the relay look twice
             max_reconnect_attempts=-1,
             reconnect_time_wait=0,
             connect_timeout=2,
@@ -49,7 +50,7 @@ class Bus:
         )
         self.client: Client | None = None
         self.ready = asyncio.Event()
-        self._listeners: list[tuple[str, Listener]] = []
+        self._unheard: list[tuple[str, Listener]] = []
         self._reconnected: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -69,23 +70,27 @@ class Bus:
         self._task = asyncio.create_task(self._run(), name="bus")
 
     async def stop(self) -> None:
-        """Finish the handlers under way, drain and close."""
+        """Finish the handlers under way, drain and close; a connection that is lost is closed as it is."""
         self._stopping = True
         if self._task is not None:
             await end(self._task, again_after=0.5)
+        # Gathered, because nats-py can let a CancelledError of its own escape when the connection is lost.
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await self.broker.stop()
-        except (NatsError, TimeoutError) as error:
-            log.warning("bus closed without draining", error=repr(error))
+                (failure,) = await asyncio.gather(self.broker.stop(), return_exceptions=True)
+        except TimeoutError as late:
+            failure = late
+        if failure is not None:
+            log.warning("bus closed without draining", error=repr(failure))
             if self.client is not None:
-                await self.client.close()
+                await asyncio.gather(self.client.close(), return_exceptions=True)
 
     async def subscribe(self, subject: str, listener: Listener) -> None:
         """Hear a core NATS subject on every replica, from the first connection on."""
-        self._listeners.append((subject, listener))
         if self.client is not None and self.ready.is_set():
             await self.client.subscribe(subject, cb=listener)
+        else:
+            self._unheard.append((subject, listener))
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         """Call back after each reconnect: the server has forgotten the pulls that were under way."""
@@ -108,16 +113,20 @@ class Bus:
             try:
                 self.client = await self._connect()
                 await self._start_subscribers()
-                for subject, listener in self._listeners:
+                while self._unheard:
+                    subject, listener = self._unheard[0]
                     await self.client.subscribe(subject, cb=listener)
+                    self._unheard.pop(0)
+                await self.client.flush(2)  # the server has all subscriptions once it answers
             except (NatsError, OSError, TimeoutError) as error:
                 log.warning("bus not ready, trying again", error=repr(error), retry_in=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
             else:
-                self.ready.set()
-                log.info("bus connected")
-                return
+                if not self._unheard:
+                    self.ready.set()
+                    log.info("bus connected")
+                    return
 
     async def _connect(self) -> Client:
         client = await self.broker.connect()

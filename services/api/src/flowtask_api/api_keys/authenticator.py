@@ -3,6 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import Headers
 
+from flowtask_contracts.resources import Role
+
 from ..auth.models import Caller
 from . import queries
 from .last_use import LastUse
@@ -21,9 +23,9 @@ class ApiKeyAuthenticator:
         digest = digest_of(credential.strip())
         if scheme.lower() != "bearer" or digest is None:
             return None
-        found = (await tx.execute(queries.HOLDER, {"digest": digest})).first()
+        found = await queries.HOLDER.first(tx, {"digest": digest})
         if found is None:
             return None
         key_id, workspace_id, user_id, operator, role = found
         self._last_use.note(key_id)
-        return Caller(workspace_id=workspace_id, user_id=user_id, role=role, key_id=key_id, operator=operator)
+        return Caller(workspace_id=workspace_id, user_id=user_id, role=Role(role), key_id=key_id, operator=operator)

@@ -7,10 +7,12 @@ from uuid import UUID
 from sqlalchemy import Select, TextClause, Uuid, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
+from flowtask_kit.database.prepared import Prepared
+
 from ..accounts.models import Membership
 from .models import ApiKey
 
-HOLDER = (
+HOLDER = Prepared(
     select(ApiKey.id, ApiKey.workspace_id, ApiKey.user_id, ApiKey.operator, Membership.role)
     .join(
         Membership,

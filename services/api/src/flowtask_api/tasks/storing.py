@@ -6,6 +6,7 @@ import orjson
 from sqlalchemy import ARRAY, LargeBinary, String, Uuid, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_kit.database.prepared import Prepared
 from flowtask_kit.database.transaction import wake_after_commit
 
 from ..database import Outbox
@@ -13,7 +14,8 @@ from .models import Task
 
 _COLUMNS = Task.__table__.columns
 
-_STORE = text(f"""
+_STORE = Prepared(
+    text(f"""
     WITH task AS (
         INSERT INTO api.tasks ({", ".join(column.name for column in _COLUMNS)})
         VALUES ({", ".join(f":{column.name}" for column in _COLUMNS)})
@@ -24,19 +26,20 @@ _STORE = text(f"""
         AS told (event_id, subject, headers, payload, place)
     ORDER BY place
 """).bindparams(  # noqa: S608 - the columns of the model
-    *(bindparam(column.name, type_=column.type) for column in _COLUMNS),
-    bindparam("event_ids", type_=ARRAY(Uuid())),
-    bindparam("subjects", type_=ARRAY(String())),
-    bindparam("headers", type_=ARRAY(String())),
-    bindparam("payloads", type_=ARRAY(LargeBinary())),
+        *(bindparam(column.name, type_=column.type) for column in _COLUMNS),
+        bindparam("event_ids", type_=ARRAY(Uuid())),
+        bindparam("subjects", type_=ARRAY(String())),
+        bindparam("headers", type_=ARRAY(String())),
+        bindparam("payloads", type_=ARRAY(LargeBinary())),
+    )
 )
 
 
 async def store(tx: AsyncSession, task: Task, rows: Sequence[Outbox]) -> None:
     """Insert a new task together with the outbox rows of its events, in their order."""
     values = {column.name: getattr(task, column.name) for column in _COLUMNS}
-    await tx.execute(
-        _STORE,
+    await _STORE.execute(
+        tx,
         {
             **values,
             "event_ids": [row.event_id for row in rows],

@@ -13,9 +13,12 @@ from flowtask_kit.ids import utc_now
 
 from ..deliveries.models import SCHEDULE, Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of
 from . import metrics, statements
-from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result
+from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result, Seen
 
 NO_LEASE = datetime(1970, 1, 1, tzinfo=UTC)
+
+Followed = tuple[Attempted, Next]
+"""An attempt and what follows from it."""
 
 
 class Journal:
@@ -29,17 +32,25 @@ class Journal:
     async def write(self, pool: "asyncpg.Pool[Any]", batch: Sequence[Entry]) -> None:
         """Commit all of the batch or nothing."""
         self._times.clear()
-        attempted = [entry for entry in batch if isinstance(entry, Attempted)]
-        deferred = [entry for entry in batch if isinstance(entry, Deferred)]
-        async with pool.acquire() as connection, connection.transaction():
-            await _messages(connection, batch)
-            await self._defer(connection, deferred)
-            await self._fresh(connection, [entry for entry in attempted if entry.parcel.claim_no == 0])
-            await self._claimed(connection, [entry for entry in attempted if entry.parcel.claim_no > 0])
-            await _release(connection, [entry for entry in batch if isinstance(entry, Released)])
-            await _cancel(connection, [entry.parcel for entry in batch if isinstance(entry, Cancelled)])
+        fresh = _first_attempts(batch, utc_now())
+        final = [followed for followed in fresh if not isinstance(followed[1], DueAgain)]
+        async with pool.acquire() as connection:
+            if len(final) + sum(isinstance(entry, Seen) for entry in batch) == len(batch):
+                await _straight(connection, batch, final)
+            else:
+                async with connection.transaction():
+                    await self._write(connection, batch, fresh)
         for at in self._times:
             self._due(at)
+
+    async def _write(self, connection: Any, batch: Sequence[Entry], fresh: Sequence[Followed]) -> None:
+        await _messages(connection, batch)
+        await self._defer(connection, [entry for entry in batch if isinstance(entry, Deferred)])
+        await self._fresh(connection, fresh)
+        claimed = [entry for entry in batch if isinstance(entry, Attempted) and entry.parcel.claim_no > 0]
+        await self._claimed(connection, claimed)
+        await _release(connection, [entry for entry in batch if isinstance(entry, Released)])
+        await _cancel(connection, [entry.parcel for entry in batch if isinstance(entry, Cancelled)])
 
     async def _defer(self, connection: Any, entries: Sequence[Deferred]) -> None:
         if not entries:
@@ -63,16 +74,9 @@ class Journal:
             await manage(connection, backlog)
         self._times.extend(entry.due_at for entry in entries if not entry.leased)
 
-    async def _fresh(self, connection: Any, entries: Sequence[Attempted]) -> None:
+    async def _fresh(self, connection: Any, followed: Sequence[Followed]) -> None:
         """First attempts straight from the stream: the due table is touched only if another one is needed."""
-        if not entries:
-            return
-        now = utc_now()
-        followed = [(entry, _next(entry.result, entry.parcel.attempts + 1, now)) for entry in entries]
-        rows = await _record(connection, [(entry, following) for entry, following in followed])
-        twice = [row["delivery_id"] for row in rows if row["attempts"] > 1 and row["status"] == "delivered"]
-        if twice:
-            await connection.execute(statements.DUE_DONE, twice)
+        await _record(connection, followed)
         again = [(entry.parcel, following.at) for entry, following in followed if isinstance(following, DueAgain)]
         if again:
             await connection.execute(
@@ -146,11 +150,31 @@ def _next(result: Result, attempts: int, now: datetime) -> Next:
     return settle(attempts, result.outcome, SCHEDULE, now, jitter=random.random())  # noqa: S311 - spreads load
 
 
-async def _record(connection: Any, settled: Sequence[tuple[Attempted, Next]]) -> list[asyncpg.Record]:
-    if not settled:
-        return []
-    rows: list[asyncpg.Record] = await connection.fetch(
-        statements.RECORD,
+def _first_attempts(batch: Iterable[Entry], now: datetime) -> list[Followed]:
+    """The attempts made straight from the stream, with what follows each."""
+    return [
+        (entry, _next(entry.result, entry.parcel.attempts + 1, now))
+        for entry in batch
+        if isinstance(entry, Attempted) and entry.parcel.claim_no == 0
+    ]
+
+
+async def _straight(connection: Any, batch: Sequence[Entry], final: Sequence[Followed]) -> None:
+    """The happy path: one statement, which is its own transaction."""
+    if final:
+        await connection.execute(statements.RECORD_WITH_MESSAGES, *_results(final), *_arrived(batch))
+    else:
+        await _messages(connection, batch)
+
+
+async def _record(connection: Any, settled: Sequence[Followed]) -> None:
+    if settled:
+        await connection.execute(statements.RECORD, *_results(settled))
+
+
+def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
+    """The columns of attempts and of what they come to."""
+    return (
         *_columns([entry.parcel for entry, _ in settled]),
         [status_of(following).value for _, following in settled],
         [entry.parcel.trigger.value for entry, _ in settled],
@@ -160,7 +184,6 @@ async def _record(connection: Any, settled: Sequence[tuple[Attempted, Next]]) ->
         [entry.result.error for entry, _ in settled],
         [entry.result.response_body for entry, _ in settled],
     )
-    return rows
 
 
 def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
@@ -176,16 +199,19 @@ def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
 
 
 async def _messages(connection: Any, batch: Iterable[Entry]) -> None:
-    """Every event that came with the stream, once, matched or not."""
+    arrived = _arrived(batch)
+    if arrived[0]:
+        await connection.execute(statements.MESSAGES, *arrived)
+
+
+def _arrived(batch: Iterable[Entry]) -> tuple[list[Any], ...]:
+    """The columns of every event that came with the stream, once, matched or not."""
     arrivals = {}
     for entry in batch:
         if entry.arrival is not None and not entry.arrival.on_record:
             arrivals[entry.arrival.event.id] = entry.arrival
-    if not arrivals:
-        return
     events = [arrival.event for arrival in arrivals.values()]
-    await connection.execute(
-        statements.MESSAGES,
+    return (
         [event.id for event in events],
         [event.workspace_id for event in events],
         [event.type for event in events],

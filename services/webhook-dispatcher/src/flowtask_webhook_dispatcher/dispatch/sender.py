@@ -10,7 +10,7 @@ from flowtask_kit import logs, traces
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.ids import utc_now
 
-from ..deliveries.models import Failed, Gone, outcome_of
+from ..deliveries.models import Accepted, Failed, Gone, outcome_of
 from ..endpoints.directory import Directory, Receiver
 from ..signing import signed_headers
 from ..transport import Answer, Failure, HookClient, TransportError
@@ -58,7 +58,9 @@ class Sender:
             return postponed(parcel)
         if parcel.claim_until is not None and parcel.claim_until < utc_now() + timedelta(seconds=self._timeout):
             return Released(parcel, utc_now())  # it waited here for so long that its claim may end before the answer
-        entry = await self._attempt(parcel, receiver)
+        context = traces.extract(_carried(parcel))
+        with self._tracer.start_as_current_span("webhook attempt", context=context, kind=SpanKind.CLIENT):
+            entry = await self._attempt(parcel, receiver)
         crashpoint("dispatcher.after-post")
         return entry
 
@@ -86,6 +88,15 @@ class Sender:
             )
             metrics.ATTEMPTS.labels(f"{answer.status // 100}xx").inc()
         metrics.ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
+        if not isinstance(result.outcome, Accepted):
+            log.info(
+                "attempt failed",
+                delivery_id=str(parcel.delivery_id),
+                endpoint_id=str(receiver.id),
+                status=result.status_code,
+                error=result.error,
+                duration_ms=result.duration_ms,
+            )
         return Attempted(parcel, result, parcel.take_arrival())
 
     async def _post(self, parcel: Parcel, receiver: Receiver, body: bytes, timestamp: int) -> Answer:
@@ -100,11 +111,7 @@ class Sender:
             timestamp=timestamp,
             body=body,
         )
-        context = traces.extract(_carried(parcel))
-        with self._tracer.start_as_current_span("webhook attempt", context=context, kind=SpanKind.CLIENT) as span:
-            answer = await self._client.post(receiver.target, headers, body, timeout=self._timeout)
-            span.set_attribute("http.response.status_code", answer.status)
-        return answer
+        return await self._client.post(receiver.target, headers, body, timeout=self._timeout)
 
 
 def postponed(parcel: Parcel) -> Entry:

@@ -10,8 +10,8 @@ MESSAGES = """
     ON CONFLICT DO NOTHING
 """
 
-RECORD = """
-    WITH result AS (
+_RECORD = """
+    result AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                              $8::text[], $9::timestamptz[], $10::int[], $11::int[], $12::text[], $13::text[])
         AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status,
@@ -34,9 +34,27 @@ RECORD = """
             (event_id, endpoint_id, attempt_no, trigger, at, duration_ms, status_code, error, response_body)
         SELECT event_id, endpoint_id, recorded.attempts, trigger, at, duration_ms, status_code, error, response_body
         FROM recorded JOIN result USING (event_id, endpoint_id)
+    ), settled AS (
+        DELETE FROM webhooks.due
+        WHERE (SELECT coalesce(bool_or(attempts > 1 AND status = 'delivered'), false) FROM recorded)
+            AND delivery_id = ANY (ARRAY(SELECT delivery_id FROM recorded WHERE attempts > 1 AND status = 'delivered'))
     )
-    SELECT event_id, endpoint_id, delivery_id, attempts, status FROM recorded
+    SELECT count(*) FROM recorded
 """
+
+RECORD = "WITH " + _RECORD
+"""Deliveries and attempts of results; what an earlier attempt left due goes when the delivery is delivered."""
+
+RECORD_WITH_MESSAGES = (
+    """
+    WITH arrived AS (
+        INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
+        SELECT * FROM unnest($14::uuid[], $15::uuid[], $16::text[], $17::text[], $18::bigint[], $19::bytea[])
+        ON CONFLICT DO NOTHING
+    ), """  # noqa: S608 - constants
+    + _RECORD
+)
+"""The happy path's one statement: the messages too."""
 
 PENDING = """
     INSERT INTO webhooks.deliveries
