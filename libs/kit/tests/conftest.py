@@ -22,7 +22,8 @@ def plain_logs():
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.KeyValueRenderer(),
-        ]
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
     )
     yield
     structlog.reset_defaults()
