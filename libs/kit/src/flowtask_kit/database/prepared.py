@@ -41,6 +41,9 @@ async def _driver(tx: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":
     assert connection.sync_connection is not None
     adapted: Any = connection.sync_connection.connection.dbapi_connection
     if adapted._transaction is None:  # noqa: SLF001 - the adapter has no public way to begin
-        await adapted._start_transaction()  # noqa: SLF001
+        try:
+            await adapted._start_transaction()  # noqa: SLF001
+        except adapted.dbapi.Error as error:
+            raise error.__cause__ or error from None  # the driver's own error, as its statements raise it
     driver: asyncpg.Connection[asyncpg.Record] = adapted.driver_connection
     return driver
