@@ -55,6 +55,7 @@ def create_database(settings: ServiceSettings, *, service: str) -> Database:
         pool_timeout=5,
         pool_pre_ping=False,
         pool_recycle=1800,
+        hide_parameters=True,  # what people wrote does not belong into logs
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
         connect_args={
