@@ -1,6 +1,6 @@
 """`python -m bench [name ...]`: run the named measurements, or all of them."""
 
-import runpy
+import subprocess
 import sys
 
 MEASUREMENTS = {
@@ -18,8 +18,7 @@ def main() -> None:
         raise SystemExit(f"no measurement called {unknown[0]}; there are:\n{known}")
     for name in names:
         print(f"== {name}: {MEASUREMENTS[name]}", flush=True)
-        sys.argv = [name]
-        runpy.run_module(f"bench.{name}", run_name="__main__")
+        subprocess.run([sys.executable, "-m", f"bench.{name}"], check=True)
 
 
 if __name__ == "__main__":
