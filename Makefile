@@ -44,6 +44,7 @@ format: .venv/.synced ## put the code into its form
 documents: .venv/.synced ## write what is generated from the code: .env.example, docs/messages.md
 	$(BIN)/python -m flowtask_kit.settings_document flowtask_kit.settings:ServiceSettings \
 	  flowtask_api.settings:ApiSettings flowtask_webhook_dispatcher.settings:DispatcherSettings \
+	  flowtask_billing.settings:BillingSettings flowtask_mailer.settings:MailerSettings \
 	  flowtask_kit.bootstrap.settings:BootstrapSettings flowtask_kit.bootstrap.settings:NatsUsersSettings > .env.example
 	$(BIN)/python -m flowtask_local.credentials_document >> .env.example
 	$(BIN)/python -m flowtask_contracts.document > docs/messages.md

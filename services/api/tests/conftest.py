@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx2
+import nats
 import orjson
 import pytest
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from flowtask_api.api_keys import service as api_keys
 from flowtask_api.app import create_app
 from flowtask_api.database import MIGRATIONS
 from flowtask_api.settings import ApiSettings
+from flowtask_contracts.errors import FlowTaskError
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit.bootstrap.postgres import bootstrap_postgres
 from flowtask_kit.database.transaction import transaction
@@ -212,3 +214,44 @@ def _no_settings_from_outside() -> Iterator[None]:
         patch.delenv("FLOWTASK_DATABASE_URL", raising=False)
         patch.delenv("FLOWTASK_NATS_URL", raising=False)
         yield
+
+
+class OtherService:
+    """Answers commands with what a test puts into `answers`, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+
+    async def hear(self, message: Any) -> None:
+        verb = message.subject.rpartition(".")[2]
+        self.asked.append((verb, orjson.loads(message.data)))
+        answer = self.answers.get(verb, {})
+        if isinstance(answer, FlowTaskError):
+            reply = {"error": answer.body.model_dump(mode="json", by_alias=True)}
+        else:
+            reply = {"data": answer}
+        await message.respond(orjson.dumps(reply))
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.asked[-1][1]
+
+
+@pytest.fixture
+async def other_service(nats_url: str, app: FastAPI) -> AsyncIterator[Callable[[str], Awaitable[OtherService]]]:
+    """Stands in for a service on the bus of the app; the module must have a NATS of its own."""
+    connections = []
+
+    async def begin(name: str) -> OtherService:
+        connection = await nats.connect(nats_url)
+        connections.append(connection)
+        answering = OtherService()
+        await connection.subscribe(f"commands.{name}.>", cb=answering.hear)
+        await connection.flush()
+        await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
+        return answering
+
+    yield begin
+    for connection in connections:
+        await connection.close()

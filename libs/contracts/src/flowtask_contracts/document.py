@@ -24,8 +24,8 @@ representation after the change (before it, for a deletion), and `changes` holds
 changed. Consumers ignore fields and types they do not know.
 
 **Commands** ask another service over NATS request/reply. The reply is `{"data": ..., "error": null}`, or
-`{"data": null, "error": {"code", "message", "details", "retryAfter"}}` for a refusal. Every command names its
-`workspaceId`; one that changes something carries a `commandId`, and a repeat of the id gets the first reply again.
+`{"data": null, "error": {"code", "message", "details", "retryAfter"}}` for a refusal. One that
+changes something carries a `commandId`, and a repeat of the id gets the first reply again.
 """
 _FORMATS = {"uuid": "UUID", "date-time": "time"}
 _SAMPLES: Mapping[str, Any] = {

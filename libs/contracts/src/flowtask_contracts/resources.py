@@ -90,3 +90,34 @@ class Membership(Contract):
     workspace_id: UUID
     user_id: UUID
     role: Role
+
+
+class Plan(StrEnum):
+    """What a workspace pays for."""
+
+    FREE = "FREE"
+    PRO = "PRO"
+    ENTERPRISE = "ENTERPRISE"
+
+
+class SubscriptionStatus(StrEnum):
+    """Where a subscription stands, in Stripe's words (https://docs.stripe.com/api/subscriptions/object)."""
+
+    ACTIVE = "active"
+    TRIALING = "trialing"
+    INCOMPLETE = "incomplete"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+
+
+class Subscription(Contract):
+    """The plan of a workspace; FREE is always active and has no period."""
+
+    workspace_id: UUID
+    plan: Plan
+    status: SubscriptionStatus
+    current_period_end: Instant | None
+    cancel_at_period_end: bool

@@ -75,6 +75,16 @@ DISPATCHER_INTAKE = Durable(
     filters=("events.>",),
     max_ack_pending=2000,
 )
+BILLING_WORKSPACES = Durable(
+    name="billing-workspaces", stream="INTERNAL", service="billing", filters=("internal.workspace.>",)
+)
+MAILER_PEOPLE = Durable(
+    name="mailer-people",
+    stream="INTERNAL",
+    service="mailer",
+    filters=("internal.user.>", "internal.workspace.>", "internal.membership.>"),
+)
+MAILER_TASKS = Durable(name="mailer-tasks", stream="EVENTS", service="mailer", filters=("events.task.assigned",))
 
 FLOWTASK = Topology(
     services=(
@@ -88,10 +98,12 @@ FLOWTASK = Topology(
                 "internal.workspace.>",
                 "internal.membership.>",
             ),
-            asks=("webhook-dispatcher",),
+            asks=("webhook-dispatcher", "billing", "mailer"),
         ),
         Service(name="webhook-dispatcher", schema="webhooks", publishes=("events.webhook.>",)),
+        Service(name="billing", schema="billing"),
+        Service(name="mailer", schema="mailer", asks=("api",)),
     ),
     streams=(EVENTS, INTERNAL),
-    durables=(DISPATCHER_INTAKE,),
+    durables=(DISPATCHER_INTAKE, BILLING_WORKSPACES, MAILER_PEOPLE, MAILER_TASKS),
 )

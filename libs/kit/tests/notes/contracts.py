@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from flowtask_contracts.base import Contract, Text
-from flowtask_contracts.commands import Command
+from flowtask_contracts.commands import WorkspaceCommand
 from flowtask_contracts.events import Event
 from flowtask_contracts.topology import Durable, Service, Stream, Topology
 from flowtask_kit.ids import new_id, utc_now
@@ -30,7 +30,7 @@ class NoteSealed(Event):
     data: Note
 
 
-class NotesCommand(Command):
+class NotesCommand(WorkspaceCommand):
     service: ClassVar[str] = "notes"
 
 

@@ -3,15 +3,19 @@
 from fastapi import FastAPI
 
 from flowtask_contracts.topology import FLOWTASK
+from flowtask_kit.bus.answers import Answers
 from flowtask_kit.service.app import create_service
 from flowtask_kit.service.resources import Resources
 
+from .accounts import answers as account_answers
 from .accounts import routes as accounts
 from .api_keys import routes as api_keys
 from .api_keys.authenticator import ApiKeyAuthenticator
 from .api_keys.last_use import LastUse
-from .database import MIGRATIONS
-from .deletions.loop import Deletions
+from .billing import routes as billing
+from .database import MIGRATIONS, CommandRecord
+from .deletions.loop import deletions
+from .emails import routes as emails
 from .projects import routes as projects
 from .settings import ApiSettings
 from .tasks import routes as tasks
@@ -20,18 +24,29 @@ from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
 
-_ROUTERS = (tasks.router, projects.router, webhooks.router, deliveries.router, api_keys.router, accounts.router)
+_ROUTERS = (
+    tasks.router,
+    projects.router,
+    webhooks.router,
+    deliveries.router,
+    api_keys.router,
+    accounts.router,
+    emails.router,
+    billing.router,
+)
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
     """The app of the API; nothing connects before it starts."""
     resources = Resources.create(SERVICE, settings)
     last_use = LastUse(resources.database, every=settings.key_use_flush_seconds)
-    deletions = Deletions(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
+    deleting = deletions(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
+    answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
+    account_answers.register(answers)
 
     async def start_loops() -> None:
         resources.background.start("key-uses", last_use.run)
-        resources.background.start("deletions", deletions.run)
+        resources.background.start(deleting.name, deleting.run)
 
     app = create_service(
         resources,
@@ -48,7 +63,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.authenticators = (ApiKeyAuthenticator(last_use),)
-    app.state.deletions = deletions
+    app.state.deletions = deleting
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)  # includes cost a third of a millisecond of matching per request
     return app

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from flowtask_api.deletions.loop import Deletions
+from flowtask_api.deletions.loop import deletions
 
 PROGRAM = Path(sys.executable).with_name("flowtask-api")
 
@@ -88,7 +88,7 @@ async def test_two_replicas_delete_each_task_once(app, account, outbox, db, plan
     for project in projects:
         await hide(db, project)
     resources = app.state.resources
-    replicas = [Deletions(resources.database, resources.wake, poll=0.02, chunk=7) for _ in range(2)]
+    replicas = [deletions(resources.database, resources.wake, poll=0.02, chunk=7) for _ in range(2)]
     running = [asyncio.create_task(replica.run()) for replica in replicas]
 
     for project in projects:
@@ -121,7 +121,7 @@ async def test_a_process_killed_in_the_middle_loses_and_doubles_nothing(app, set
     assert await db.fetchval("SELECT count(*) FROM api.tasks WHERE project_id = $1", UUID(project)) == 250
 
     resources = app.state.resources
-    running = asyncio.create_task(Deletions(resources.database, resources.wake, poll=0.1).run())
+    running = asyncio.create_task(deletions(resources.database, resources.wake, poll=0.1).run())
     await finished(db, project)
 
     running.cancel()
@@ -147,7 +147,7 @@ async def test_a_task_cannot_slip_into_a_project_that_is_being_deleted(app, clie
     """A late task's lock on the project may make the woken loop pass it over; the next poll finds it."""
     project = await plant(5)
     resources = app.state.resources
-    polling = asyncio.create_task(Deletions(resources.database, resources.wake, poll=0.05).run())
+    polling = asyncio.create_task(deletions(resources.database, resources.wake, poll=0.05).run())
     answers = await asyncio.gather(
         *(client.post("/api/v1/tasks", json={"title": "in", "projectId": project}) for _ in range(6)),
         client.delete(f"/api/v1/projects/{project}"),

@@ -4,12 +4,10 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-import nats
-import orjson
 import pytest
 
 from flowtask_contracts.base import rfc3339
-from flowtask_contracts.errors import FlowTaskError, NotFound, ValidationFailed
+from flowtask_contracts.errors import NotFound, ValidationFailed
 from flowtask_kit.ids import new_id, utc_now
 from flowtask_local.nats import EmbeddedNats
 
@@ -40,28 +38,6 @@ DELIVERY: dict[str, Any] = {
 }
 
 
-class Dispatcher:
-    """Answers commands with what a test puts into `answers`, and keeps what was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.answers: dict[str, Any] = {}
-
-    async def hear(self, message: Any) -> None:
-        verb = message.subject.rpartition(".")[2]
-        self.asked.append((verb, orjson.loads(message.data)))
-        answer = self.answers.get(verb, {})
-        if isinstance(answer, FlowTaskError):
-            reply = {"error": answer.body.model_dump(mode="json", by_alias=True)}
-        else:
-            reply = {"data": answer}
-        await message.respond(orjson.dumps(reply))
-
-    @property
-    def last(self) -> dict[str, Any]:
-        return self.asked[-1][1]
-
-
 @pytest.fixture(scope="module")
 def nats_server(nats_server_factory) -> EmbeddedNats:
     return nats_server_factory("")
@@ -73,14 +49,8 @@ def nats_url(nats_server) -> str:
 
 
 @pytest.fixture
-async def dispatcher(nats_url, app):
-    connection = await nats.connect(nats_url)
-    answering = Dispatcher()
-    await connection.subscribe("commands.webhook-dispatcher.>", cb=answering.hear)
-    await connection.flush()
-    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
-    yield answering
-    await connection.close()
+async def dispatcher(other_service):
+    return await other_service("webhook-dispatcher")
 
 
 async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client, account, dispatcher):

@@ -57,6 +57,8 @@ class ServiceSpec:
 SERVICES: tuple[ServiceSpec, ...] = (
     ServiceSpec("api", 8400),
     ServiceSpec("webhook-dispatcher", 8410, extra_env=_webhooks),
+    ServiceSpec("billing", 8420),
+    ServiceSpec("mailer", 8430),
 )
 
 

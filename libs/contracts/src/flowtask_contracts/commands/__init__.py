@@ -1,6 +1,9 @@
 """What one service may ask of another, and may be refused."""
 
-from flowtask_contracts.commands.envelope import Command, Reply
+from flowtask_contracts.commands.api import Snapshot
+from flowtask_contracts.commands.billing import GetSubscription
+from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceCommand
+from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -21,6 +24,10 @@ COMMANDS: tuple[type[Command], ...] = (
     ListDeliveries,
     GetDelivery,
     RetryDelivery,
+    Snapshot,
+    GetSubscription,
+    ListEmails,
+    GetEmail,
 )
 
 __all__ = [
@@ -29,10 +36,15 @@ __all__ = [
     "CreateEndpoint",
     "DeleteEndpoint",
     "GetDelivery",
+    "GetEmail",
     "GetEndpoint",
+    "GetSubscription",
     "ListDeliveries",
+    "ListEmails",
     "ListEndpoints",
     "Reply",
     "RetryDelivery",
+    "Snapshot",
     "UpdateEndpoint",
+    "WorkspaceCommand",
 ]

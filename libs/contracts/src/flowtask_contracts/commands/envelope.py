@@ -10,7 +10,7 @@ from flowtask_contracts.errors import ErrorBody
 
 
 class Command(Contract):
-    """A request to the service that owns the data; `workspace_id` is the tenant it speaks for.
+    """A request to the service that owns the data.
 
     A command that `changes` something carries a `command_id`: the owner answers a repeat of the id with the first
     reply. `answer` is the model of a successful reply; `concealed` names its fields that are shown once and never
@@ -24,13 +24,18 @@ class Command(Contract):
     concealed: ClassVar[frozenset[str]] = frozenset()
     deadline: ClassVar[float] = 5.0
 
-    workspace_id: UUID
     command_id: UUID | None = None
 
     @classmethod
     def bus_subject(cls) -> str:
         """The NATS subject: `commands.<service>.<verb>`."""
         return f"commands.{cls.service}.{cls.verb}"
+
+
+class WorkspaceCommand(Command):
+    """A command on behalf of one tenant, which it never reaches beyond."""
+
+    workspace_id: UUID
 
 
 class Reply(Contract):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 
 from flowtask_contracts.base import Contract, Instant, Text
-from flowtask_contracts.commands.envelope import Command
+from flowtask_contracts.commands.envelope import WorkspaceCommand
 
 Pattern = Annotated[Text, Field(min_length=1, max_length=100, examples=["task.completed"])]
 """An event type, `<aggregate>.*`, or `*`."""
@@ -106,7 +106,7 @@ class Done(Contract):
     """There is nothing more to say."""
 
 
-class WebhookCommand(Command):
+class WebhookCommand(WorkspaceCommand):
     """Anything the dispatcher is asked."""
 
     service: ClassVar[str] = "webhook-dispatcher"

@@ -68,7 +68,7 @@ class Consumers:
             durable.filters[0] if len(durable.filters) == 1 else durable.stream.lower() + ".>",
             durable=durable.name,
             stream=JStream(durable.stream, declare=False),
-            pull_sub=PullSub(batch_size=20, timeout=2.0),
+            pull_sub=PullSub(batch_size=1, timeout=2.0),  # a batch that is not full may wait for its timeout
             inbox_prefix=f"{inbox_prefix(durable.service)}.".encode(),
             ack_policy=AckPolicy.MANUAL,
             decoder=undecoded,

@@ -24,24 +24,33 @@ class User(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
+    version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
     @classmethod
     def new(cls, *, email: str, name: str, at: datetime) -> Self:
         """A person who was not known before; the address is kept in lower case."""
-        return cls(id=new_id(), email=email.lower(), name=name, created_at=at, updated_at=at)
+        return cls(id=new_id(), email=email.lower(), name=name, version=1, created_at=at, updated_at=at)
 
     @property
     def actor(self) -> str:
         """The name under which events say who did it."""
         return f"user:{self.id}"
 
+    def resource(self) -> resources.User:
+        """The person as other services know them."""
+        return resources.User(id=self.id, email=self.email, name=self.name, created_at=self.created_at)
+
     def created_in(self, workspace: "Workspace") -> UserCreated:
         """The event of a new person, told in the tenant that is theirs alone."""
-        data = resources.User(id=self.id, email=self.email, name=self.name, created_at=self.created_at)
         return UserCreated(
-            workspace_id=workspace.id, subject=self.id, time=self.created_at, actor=self.actor, version=1, data=data
+            workspace_id=workspace.id,
+            subject=self.id,
+            time=self.created_at,
+            actor=self.actor,
+            version=self.version,
+            data=self.resource(),
         )
 
 
@@ -78,10 +87,14 @@ class Workspace(Base):
 
     def joined(self, user: User, role: Role, *, at: datetime) -> "tuple[Membership, MembershipCreated]":
         """A person's new place here, and the event of it."""
-        membership = Membership(workspace_id=self.id, user_id=user.id, role=role, created_at=at)
-        data = resources.Membership(workspace_id=self.id, user_id=user.id, role=role)
+        membership = Membership(workspace_id=self.id, user_id=user.id, role=role, version=1, created_at=at)
         event = MembershipCreated(
-            workspace_id=self.id, subject=user.id, time=at, actor=user.actor, version=1, data=data
+            workspace_id=self.id,
+            subject=user.id,
+            time=at,
+            actor=user.actor,
+            version=membership.version,
+            data=membership.resource(),
         )
         return membership, event
 
@@ -103,4 +116,9 @@ class Membership(Base):
             values_callable=lambda kind: [member.value for member in kind],
         )
     )
+    version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
+
+    def resource(self) -> resources.Membership:
+        """The place as other services know it."""
+        return resources.Membership(workspace_id=self.workspace_id, user_id=self.user_id, role=self.role)

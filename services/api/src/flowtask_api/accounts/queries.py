@@ -1,8 +1,9 @@
 """Questions about users, workspaces and memberships."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, tuple_
 
 from .models import Membership, User, Workspace
 
@@ -50,3 +51,22 @@ def members(workspace_id: UUID) -> Select[Membership, User]:
         .where(Membership.workspace_id == workspace_id)
         .order_by(Membership.created_at, Membership.user_id)
     )
+
+
+def users_after(user_id: UUID | None, limit: int) -> Select[User]:
+    """Every person, by id."""
+    users = select(User).order_by(User.id).limit(limit)
+    return users if user_id is None else users.where(User.id > user_id)
+
+
+def workspaces_after(workspace_id: UUID | None, limit: int) -> Select[Workspace]:
+    """Every tenant, by id."""
+    workspaces = select(Workspace).order_by(Workspace.id).limit(limit)
+    return workspaces if workspace_id is None else workspaces.where(Workspace.id > workspace_id)
+
+
+def memberships_after(place: Sequence[UUID], limit: int) -> Select[Membership]:
+    """Every membership, by workspace and user; `place` is the (workspace, user) of the last one seen, or empty."""
+    key = tuple_(Membership.workspace_id, Membership.user_id)
+    memberships = select(Membership).order_by(Membership.workspace_id, Membership.user_id).limit(limit)
+    return memberships if not place else memberships.where(key > tuple_(*place))

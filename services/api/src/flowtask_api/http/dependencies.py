@@ -1,4 +1,4 @@
-"""The transaction of a request."""
+"""The transaction of a request, and its way to other services."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_kit.bus.commands import Commands
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.service.resources import Resources
 
@@ -25,3 +26,11 @@ async def open_transaction(request: Request) -> AsyncIterator[AsyncSession]:
 
 Tx = Annotated[AsyncSession, Depends(open_transaction, scope="function")]
 """The request's transaction. `scope="function"` commits it before the answer is sent, so that a 2xx is a promise."""
+
+
+async def commands_of(request: Request) -> Commands:
+    """The way to ask other services."""
+    return resources_of(request).commands
+
+
+Asking = Annotated[Commands, Depends(commands_of)]

@@ -10,8 +10,9 @@ from flowtask_kit.http.envelope import CursorMeta, Envelope
 
 from ..auth.dependencies import AdminAlone
 from ..auth.routing import api_router
+from ..http.dependencies import Asking
 from . import service
-from .dependencies import Asking, IdempotencyKey
+from .dependencies import IdempotencyKey
 from .schemas import ListDeliveriesQuery
 
 router = api_router("Webhook deliveries")

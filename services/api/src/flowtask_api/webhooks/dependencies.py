@@ -3,12 +3,9 @@
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header
 
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
-from flowtask_kit.bus.commands import Commands
-
-from ..http.dependencies import resources_of
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -30,10 +27,4 @@ async def idempotency_key(
     return value
 
 
-async def commands_of(request: Request) -> Commands:
-    """The way to ask other services."""
-    return resources_of(request).commands
-
-
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
-Asking = Annotated[Commands, Depends(commands_of)]

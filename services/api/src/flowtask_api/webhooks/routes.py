@@ -10,9 +10,10 @@ from flowtask_kit.http.envelope import CursorMeta, Envelope
 
 from ..auth.dependencies import AdminAlone
 from ..auth.routing import api_router
+from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
 from . import service
-from .dependencies import Asking, IdempotencyKey
+from .dependencies import IdempotencyKey
 from .schemas import CreateWebhook, UpdateWebhook, Webhook
 
 router = api_router("Webhooks", "/webhooks")

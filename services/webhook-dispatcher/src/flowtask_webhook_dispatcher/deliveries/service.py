@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.commands.webhooks import Deliveries, DeliveryDetail, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
+from flowtask_kit.cursors import cursor_id
 
-from ..cursors import cursor_id
 from ..dispatch.payload import PublicEvent
 from ..endpoints import queries as endpoint_queries
 from ..endpoints.errors import EndpointNotFound

@@ -16,9 +16,9 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
+from flowtask_kit.cursors import cursor_id
 from flowtask_kit.ids import new_id, utc_now
 
-from ..cursors import cursor_id
 from ..keyring import KeyRing, new_secret
 from ..transport import AddressPolicy, InvalidUrl, parse_url
 from . import patterns, queries

@@ -17,9 +17,12 @@ ONE = UUID(int=1)
         ("GET", f"/api/v1/webhooks/{ONE}/deliveries", None),
         ("GET", f"/api/v1/deliveries/{ONE}", None),
         ("POST", f"/api/v1/deliveries/{ONE}/retry", None),
+        ("GET", "/api/v1/emails", None),
+        ("GET", f"/api/v1/emails/{ONE}", None),
+        ("GET", "/api/v1/billing/subscription", None),
     ],
 )
-async def test_without_nats_webhooks_are_503_with_a_time_to_come_back(client, method, path, body):
+async def test_without_nats_what_others_answer_is_503_with_a_time_to_come_back(client, method, path, body):
     answer = await client.request(method, path, json=body)
 
     assert answer.status_code == 503

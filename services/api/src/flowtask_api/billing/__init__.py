@@ -1,0 +1,1 @@
+"""Billing, asked of the service that owns it."""

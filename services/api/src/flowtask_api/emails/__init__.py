@@ -1,0 +1,1 @@
+"""The mails of a workspace, asked of the service that sends them."""

@@ -1,0 +1,19 @@
+"""What billing hears of workspaces."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flowtask_contracts.events import CloudEvent, WorkspaceCreated
+from flowtask_contracts.topology import BILLING_WORKSPACES
+from flowtask_kit.bus.consumers import Consumers
+
+from . import service
+
+
+def register(consumers: Consumers) -> None:
+    """Hear of new workspaces."""
+    consumers.on(BILLING_WORKSPACES, {WorkspaceCreated: workspace_created})
+
+
+async def workspace_created(tx: AsyncSession, event: CloudEvent) -> None:
+    """A workspace begins on FREE."""
+    await service.begin(tx, event.workspaceid, at=event.time)

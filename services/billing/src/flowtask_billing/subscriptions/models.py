@@ -1,0 +1,63 @@
+"""What a workspace pays for."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from sqlalchemy import Enum
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flowtask_contracts import resources
+from flowtask_contracts.resources import Plan, SubscriptionStatus
+
+from ..database import Base
+
+
+class Subscription(Base):
+    """The plan of one workspace; one that pays nothing is on FREE."""
+
+    __tablename__ = "subscriptions"
+
+    workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
+    plan: Mapped[Plan] = mapped_column(
+        Enum(Plan, name="plan", native_enum=False, create_constraint=True, length=20),
+    )
+    status: Mapped[SubscriptionStatus] = mapped_column(
+        Enum(
+            SubscriptionStatus,
+            name="status",
+            native_enum=False,
+            create_constraint=True,
+            length=30,
+            values_callable=lambda kind: [member.value for member in kind],
+        )
+    )
+    current_period_end: Mapped[datetime | None]
+    cancel_at_period_end: Mapped[bool]
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @classmethod
+    def free(cls, workspace_id: UUID, *, at: datetime) -> Self:
+        """What every workspace begins with."""
+        return cls(
+            workspace_id=workspace_id,
+            plan=Plan.FREE,
+            status=SubscriptionStatus.ACTIVE,
+            current_period_end=None,
+            cancel_at_period_end=False,
+            version=1,
+            created_at=at,
+            updated_at=at,
+        )
+
+    def resource(self) -> resources.Subscription:
+        """The REST representation."""
+        return resources.Subscription(
+            workspace_id=self.workspace_id,
+            plan=self.plan,
+            status=self.status,
+            current_period_end=self.current_period_end,
+            cancel_at_period_end=self.cancel_at_period_end,
+        )

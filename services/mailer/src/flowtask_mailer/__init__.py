@@ -1,0 +1,1 @@
+"""Turns events into mails and sends them."""

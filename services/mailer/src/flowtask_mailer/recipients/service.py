@@ -1,0 +1,64 @@
+"""Keeping the projection of people and tenants."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flowtask_contracts.commands.api import KnownMembership, KnownUser, KnownWorkspace, SnapshotPage
+from flowtask_kit.ids import utc_now
+
+from . import queries
+from .models import Membership, Recipient, Workspace
+
+AGAIN_AFTER = timedelta(minutes=1)
+"""A snapshot that was read to its end is not read again for as long, whoever is missed."""
+
+
+async def learn(
+    tx: AsyncSession,
+    *,
+    users: Sequence[KnownUser] = (),
+    workspaces: Sequence[KnownWorkspace] = (),
+    memberships: Sequence[KnownMembership] = (),
+) -> None:
+    """Keep what is newest about these; of each there may be one only."""
+    if users:
+        rows = [{"user_id": one.id, "email": one.email, "name": one.name, "version": one.version} for one in users]
+        await tx.execute(queries.newest(Recipient, ("user_id",), rows))
+    if workspaces:
+        rows = [
+            {"workspace_id": one.id, "name": one.name, "personal": one.personal, "version": one.version}
+            for one in workspaces
+        ]
+        await tx.execute(queries.newest(Workspace, ("workspace_id",), rows))
+    if memberships:
+        rows = [
+            {"workspace_id": one.workspace_id, "user_id": one.user_id, "role": one.role.value, "version": one.version}
+            for one in memberships
+        ]
+        await tx.execute(queries.newest(Membership, ("workspace_id", "user_id"), rows))
+
+
+async def learn_page(tx: AsyncSession, page: SnapshotPage, cursor: str | None) -> None:
+    """Keep a page of the owner's snapshot that was asked for with `cursor`, and note how far it was read."""
+    await learn(tx, users=page.users, workspaces=page.workspaces, memberships=page.memberships)
+    filled_at = utc_now() if page.next_cursor is None else None
+    await tx.execute(queries.advance(cursor, page.next_cursor, filled_at=filled_at))
+
+
+async def known(tx: AsyncSession, user_ids: Collection[UUID]) -> dict[UUID, Recipient]:
+    """The people of these ids who are known."""
+    return {found.user_id: found for found in await tx.scalars(queries.recipients(user_ids))}
+
+
+async def workspace_names(tx: AsyncSession, workspace_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of these workspaces, as far as they are known; a personal one has none worth telling."""
+    found = await tx.scalars(queries.workspaces(workspace_ids))
+    return {one.workspace_id: one.name for one in found if not one.personal}
+
+
+async def somebody_is_missing(tx: AsyncSession) -> None:
+    """Have the owner's snapshot read anew, unless that was done just now."""
+    await tx.execute(queries.want_again(utc_now() - AGAIN_AFTER))
