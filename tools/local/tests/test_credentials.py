@@ -33,10 +33,11 @@ def test_every_credential_has_exactly_one_owner():
     assert len(names) == len(set(names))
 
 
-def test_a_service_receives_its_own_and_nobody_receives_what_has_no_running_owner():
+def test_a_service_receives_what_is_its_own_and_what_it_reads():
     found = {"CLERK_SECRET_KEY": "1", "STRIPE_SECRET_KEY": "2"}
+    read = {"CLERK_SECRET_KEY", "RESEND_API_KEY"}
 
-    assert credentials.for_service("api", found) == {"CLERK_SECRET_KEY": "1"}
-    assert credentials.for_service("webhook-dispatcher", found) == {}
-    assert credentials.unused(found, ["api", "webhook-dispatcher"]) == ["STRIPE_SECRET_KEY"]
-    assert credentials.unused(found, ["api", "billing"]) == []
+    assert credentials.for_service("api", found, read=read) == {"CLERK_SECRET_KEY": "1"}
+    assert credentials.for_service("webhook-dispatcher", found, read=read) == {}
+    assert credentials.for_service("billing", found, read=read) == {}, "nobody receives what nobody reads"
+    assert credentials.unread(found, read=read) == ["STRIPE_SECRET_KEY"]

@@ -83,8 +83,8 @@ def test_up_tells_what_to_do_next_and_the_command_works(folder, first, eventuall
 
     for step in ("PostgreSQL and NATS", "roles, schemas and streams", "migrations", "services", "demo workspace"):
         assert any(row.strip().startswith(step) and row.endswith(" s") for row in text.splitlines()), text
-    assert "Billing, mail and integrations are not part of this stack yet." in text
-    assert "STRIPE_SECRET_KEY is set, but no running service uses it." in text
+    assert "No mail leaves this machine" in text
+    assert "STRIPE_SECRET_KEY is set, but no service reads it yet." in text
     assert "CLERK_SECRET_KEY is set" not in text
     assert "never_shown" not in text
     told = local(folder)

@@ -1,7 +1,7 @@
 """Which provider credential goes to which service, and to nobody else. Values are never printed."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
@@ -11,6 +11,9 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "integrations": ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "OPENAI_API_KEY"),
 }
 """Service -> the variables of `.env` that it alone receives."""
+
+READ: frozenset[str] = frozenset()
+"""Those that a service reads today; nobody receives the others."""
 
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _QUOTED = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
@@ -29,15 +32,14 @@ def read_env_file(path: Path) -> dict[str, str]:
     return found
 
 
-def for_service(service: str, credentials: Mapping[str, str]) -> dict[str, str]:
+def for_service(service: str, credentials: Mapping[str, str], *, read: Collection[str] = READ) -> dict[str, str]:
     """What this service receives of the credentials that are set."""
-    return {name: credentials[name] for name in OWNERS.get(service, ()) if name in credentials}
+    return {name: credentials[name] for name in OWNERS.get(service, ()) if name in credentials and name in read}
 
 
-def unused(credentials: Mapping[str, str], services: Iterable[str]) -> list[str]:
-    """The names of credentials that are set but which none of these services receives."""
-    received = {name for service in services for name in OWNERS.get(service, ())}
-    return sorted(set(credentials) - received)
+def unread(credentials: Mapping[str, str], *, read: Collection[str] = READ) -> list[str]:
+    """The names of credentials that are set but which no service reads."""
+    return sorted(set(credentials) - set(read))
 
 
 def _value(text: str) -> str:

@@ -2,17 +2,17 @@
 
 import sys
 
-from .credentials import OWNERS
+from .credentials import OWNERS, READ
 
 
 def document() -> str:
     """Every provider credential that `flowtask up` reads from `.env`, under the service that alone receives it."""
     parts = [
-        "\n# --- Provider credentials, read from `.env` by `flowtask up`; each goes to one service and nobody else. ---\n"
+        "\n# --- Provider credentials, read from `.env` by `flowtask up`; each goes to one service and nobody else. ---\n",
     ]
     for service, names in OWNERS.items():
         parts.append(f"\n# {service}\n")
-        parts.extend(f"# {name}=\n" for name in names)
+        parts.extend(f"# {name}={'' if name in READ else '  # no service reads it yet'}\n" for name in names)
     return "".join(parts)
 
 

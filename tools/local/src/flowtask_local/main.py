@@ -11,7 +11,7 @@ already have, run the programs by hand instead, each with its own environment:
   flowtask-bootstrap                  once, and again after each update: roles, schemas, streams, consumers
     FLOWTASK_BOOTSTRAP_DATABASE_URL     PostgreSQL URL of an administrator, in the database to use
     FLOWTASK_BOOTSTRAP_NATS_URL         NATS URL of a user that may make streams
-    FLOWTASK_BOOTSTRAP_ROLE_PASSWORDS   {"api": "...", "webhook-dispatcher": "..."}
+    FLOWTASK_BOOTSTRAP_ROLE_PASSWORDS   {"api": "...", "webhook-dispatcher": "...", "billing": "...", "mailer": "..."}
   flowtask-api migrate, then flowtask-api serve
     FLOWTASK_DATABASE_URL               postgresql://flowtask_api:...@host:5432/flowtask
     FLOWTASK_NATS_URL                   nats://api:...@host:4222
@@ -22,6 +22,10 @@ already have, run the programs by hand instead, each with its own environment:
     FLOWTASK_PORT                       its HTTP port, 8410 when not said
     FLOWTASK_WEBHOOKS_SECRET_KEYS       id:base64 of 32 bytes; encrypts the secrets of endpoints
     FLOWTASK_WEBHOOKS_ALLOW_HTTP, FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS   for receivers on this machine
+  flowtask-billing and flowtask-mailer, each migrate, then serve
+    FLOWTASK_DATABASE_URL               postgresql://flowtask_billing:... or flowtask_mailer:...@host:5432/flowtask
+    FLOWTASK_NATS_URL                   nats://billing:... or mailer:...@host:4222
+    FLOWTASK_PORT                       their HTTP ports, 8420 and 8430 when not said
 
 Ends with 0 after a graceful end, 1 when something is wrong, 2 when the folder is held by another `flowtask up`.
 """

@@ -8,7 +8,6 @@ from pathlib import Path
 from . import credentials as provider_credentials
 from .running import Running
 from .screen import Screen
-from .services import SERVICES
 from .session import Session
 from .signals import LOOK_SECONDS, Interrupted, Signals, in_background, until_done
 from .stack import Stack
@@ -73,7 +72,8 @@ Make a first project:
     -H 'Content-Type: application/json' \\
     -d '{{"name": "My first project"}}'
 
-`flowtask demo` in another terminal shows webhooks arrive. Billing, mail and integrations are not part of this stack yet."""
+`flowtask demo` in another terminal shows webhooks arrive. No mail leaves this machine: what would be sent stands
+under {found.api_url}/api/v1/emails. There are no payments either: every workspace is on the FREE plan."""
     )
     for notice in _notices(credentials):
         screen.say(notice, "yellow")
@@ -82,10 +82,8 @@ Make a first project:
 
 def _notices(credentials: Mapping[str, str]) -> list[str]:
     """What is set but has no effect, so that nobody waits for it."""
-    services = [spec.name for spec in SERVICES]
-    unused = provider_credentials.unused(credentials, services)
     ignored = [name for name in ("FLOWTASK_DATABASE_URL", "FLOWTASK_NATS_URL") if os.environ.get(name)]
     return [
-        *(f"{name} is set, but no running service uses it." for name in unused),
+        *(f"{name} is set, but no service reads it yet." for name in provider_credentials.unread(credentials)),
         *(f"{name} is set, but this stack has servers of its own; see `flowtask up --help`." for name in ignored),
     ]

@@ -19,7 +19,7 @@ class BootstrapSettings(BaseSettings):
     )
     role_passwords: dict[str, SecretStr] = Field(
         description="JSON object with the password of each service's PostgreSQL role, by service name.",
-        examples=['{"api": "...", "webhook-dispatcher": "..."}'],
+        examples=['{"api": "...", "webhook-dispatcher": "...", "billing": "...", "mailer": "..."}'],
     )
     stream_replicas: int = Field(default=1, ge=1, le=5, description="Copies of each stream; 3 in production.")
 
@@ -31,5 +31,5 @@ class NatsUsersSettings(BaseSettings):
 
     nats_passwords: dict[str, SecretStr] = Field(
         description="JSON object with the NATS password of each service, by service name, and of `admin`.",
-        examples=['{"admin": "...", "api": "...", "webhook-dispatcher": "..."}'],
+        examples=['{"admin": "...", "api": "...", "webhook-dispatcher": "...", "billing": "...", "mailer": "..."}'],
     )
