@@ -10,6 +10,7 @@ def test_the_file_is_read_as_people_write_it(tmp_path):
         'RESEND_API_KEY = "re_1"\n'
         "OPENAI_API_KEY=sk-2 # note\n"
         "SLACK_CLIENT_ID=\n"
+        "SLACK_CLIENT_SECRET=  # no service reads it yet\n"
         "CLERK_SECRET_KEY=a#b=c\n"
         "UNKNOWN=x\n"
         "not an assignment\n"

@@ -43,8 +43,8 @@ def unread(credentials: Mapping[str, str], *, read: Collection[str] = READ) -> l
 
 
 def _value(text: str) -> str:
-    """Quotes go; without quotes a comment starts at ` #`."""
+    """Quotes go; without quotes a comment starts at ` #`, or at once."""
     quoted = _QUOTED.fullmatch(text)
     if quoted is not None:
         return quoted[2]
-    return re.split(r"\s#", text, maxsplit=1)[0].strip()
+    return re.split(r"(?:^|\s)#", text, maxsplit=1)[0].strip()
