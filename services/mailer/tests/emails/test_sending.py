@@ -115,6 +115,24 @@ async def test_a_mail_that_is_refused_has_failed_and_holds_nobody_up(world, make
     assert await sent()
 
 
+async def test_a_mail_that_cannot_be_written_waits_and_holds_nobody_up(world, make, ada, workspace, sent, emails):
+    await world.serve(mail_poll_seconds=0.05)
+    await world.settled(MAILER_PEOPLE)
+    await world.rows(
+        "INSERT INTO mailer.emails (id, workspace_id, kind, event_id, user_id, resource_id, facts, status, attempts,"
+        " due_at, claim_no, created_at) VALUES ($1, $2, 'nobody.wrote.this', $1, $3, 'x', '{}', 'queued', 0,"
+        " now() - interval '1 hour', 0, now())",
+        new_id(),
+        workspace,
+        ada,
+    )
+    await world.publish(make.assigned(workspace, ada))
+    assert await sent()
+    (waiting,) = (await emails(status="queued")).items
+    assert (waiting.kind, waiting.last_error, waiting.to) == ("nobody.wrote.this", "it could not be written", None)
+    assert waiting.attempts >= 1
+
+
 async def test_what_a_crashed_replica_had_taken_is_taken_again_and_its_late_success_counts(
     world, make, ada, workspace, sent
 ):

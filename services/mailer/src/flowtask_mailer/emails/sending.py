@@ -67,42 +67,50 @@ class Sending:
         oldest = await tx.scalar(queries.oldest_due())
         metrics.OLDEST_DUE.set(max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0)
         due = (await tx.scalars(queries.due(now, BATCH))).all()
-        await self._write([email for email in due if not email.written], tx)
-        missed = [email for email in due if not email.written]
-        for email in missed:
-            email.miss_recipient(now)
-            metrics.MISSED.inc()
+        missed = await self._write([email for email in due if not email.written], tx)
         if missed:
-            log.warning("mails wait for their recipients", mails=len(missed))
+            metrics.MISSED.inc(missed)
+            log.warning("mails wait for their recipients", mails=missed)
             await recipients.somebody_is_missing(tx)
         claimed = [Claimed(email.message, email.claim(now)) for email in due if email.written]
         return claimed, bool(due)
 
-    async def _write(self, unwritten: Sequence[Email], tx: AsyncSession) -> None:
-        """Write those whose recipients are known."""
+    async def _write(self, unwritten: Sequence[Email], tx: AsyncSession) -> int:
+        """Write those whose recipients are known; the number of the others, who wait."""
         if not unwritten:
-            return
+            return 0
         actors = {email.id: _person(email.facts.get("actor")) for email in unwritten}
         wanted = {email.user_id for email in unwritten} | {actor for actor in actors.values() if actor is not None}
         people = await recipients.known(tx, wanted)
         names = await recipients.workspace_names(tx, {email.workspace_id for email in unwritten})
+        missed = 0
         for email in unwritten:
-            recipient = people.get(email.user_id)
-            if recipient is not None:
-                actor_id = actors[email.id]
+            recipient, actor_id = people.get(email.user_id), actors[email.id]
+            if recipient is None:
+                email.miss_recipient(utc_now())
+                missed += 1
+            else:
                 actor = people.get(actor_id) if actor_id is not None else None
                 self._write_one(email, recipient, actor, names.get(email.workspace_id))
+        return missed
 
     def _write_one(
         self, email: Email, recipient: Recipient, actor: Recipient | None, workspace_name: str | None
     ) -> None:
+        """Write one mail; one that cannot be written has used up a try, and holds nobody up."""
         around = Circumstances(
             recipient_name=recipient.name,
             actor_name=actor.name if actor is not None else None,
             actor_is_recipient=actor is recipient,
             workspace_name=workspace_name,
         )
-        letter = self._letters.write(email.kind, email.facts, around)
+        try:
+            letter = self._letters.write(email.kind, email.facts, around)
+        except Exception:
+            log.exception("mail not written", email_id=str(email.id), kind=email.kind)
+            now = utc_now()
+            email.settle(Failed("it could not be written"), email.claim(now), transport=self._transport.name, now=now)
+            return
         email.write(sender=self._sender, to=recipient.email, subject=letter.subject, body=letter.text, html=letter.html)
 
     async def _send(self, message: Message) -> Outcome:
