@@ -8,6 +8,7 @@
     +- NotFound                    404 NOT_FOUND
     +- MethodNotAllowed            405 METHOD_NOT_ALLOWED
     +- Conflict                    409 CONFLICT
+    +- PreconditionFailed          412 PRECONDITION_FAILED
     +- PayloadTooLarge             413 PAYLOAD_TOO_LARGE
     +- UnsupportedMediaType        415 UNSUPPORTED_MEDIA_TYPE
     +- RateLimited                 429 RATE_LIMIT_EXCEEDED
@@ -119,6 +120,14 @@ class Conflict(FlowTaskError):
     message = "The request conflicts with the current state"
 
 
+class PreconditionFailed(FlowTaskError):
+    """What was to be changed is no longer what the caller has seen."""
+
+    status = 412
+    code = "PRECONDITION_FAILED"
+    message = "This was changed in the meantime; read it again"
+
+
 class PayloadTooLarge(FlowTaskError):
     """The body is larger than this server reads."""
 
@@ -162,6 +171,7 @@ _BY_CODE: dict[str, type[FlowTaskError]] = {
         NotFound,
         MethodNotAllowed,
         Conflict,
+        PreconditionFailed,
         PayloadTooLarge,
         UnsupportedMediaType,
         RateLimited,

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from flowtask_contracts.errors import NotFound, UnsupportedMediaType
 from flowtask_kit.http.envelope import ErrorEnvelope
 
+from ..http.preconditions import not_modified
 from .dependencies import SECURITY, prove_caller
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -35,7 +36,7 @@ class ApiRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             strict = _JsonRequest(request.scope, request.receive)
             try:
-                return await handle(strict)
+                return not_modified(strict, await handle(strict))
             except (RequestValidationError, HTTPException) as error:
                 await prove_caller(request)
                 if isinstance(error, RequestValidationError):

@@ -15,6 +15,7 @@ from flowtask_contracts.events.projects import ProjectEvent
 from flowtask_kit.ids import new_id
 
 from ..database import Base
+from ..http.preconditions import etag
 
 E = TypeVar("E", bound=ProjectEvent)
 
@@ -61,6 +62,11 @@ class Project(Base):
             created_at=at,
             updated_at=at,
         )
+
+    @property
+    def etag(self) -> str:
+        """The tag of its representation as it is now."""
+        return etag(self.version)
 
     def resource(self) -> resources.Project:
         """The REST representation."""

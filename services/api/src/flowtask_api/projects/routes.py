@@ -11,6 +11,7 @@ from flowtask_kit.http.envelope import Envelope
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..http.dependencies import Tx
+from ..http.preconditions import IfMatch
 from . import service
 from .schemas import CreateProject, ListProjects, UpdateProject
 
@@ -31,26 +32,33 @@ async def create_project(tx: Tx, caller: Authenticated, body: CreateProject, res
     """A new project, owned by the caller."""
     project = await service.create_project(tx, caller, body)
     response.headers["Location"] = f"/api/v1/projects/{project.id}"
+    response.headers["ETag"] = project.etag
     return Envelope(data=project.resource())
 
 
 @router.get("/{project_id}", summary="Get a project")
-async def get_project(tx: Tx, caller: Authenticated, project_id: UUID) -> Envelope[Project]:
+async def get_project(tx: Tx, caller: Authenticated, project_id: UUID, response: Response) -> Envelope[Project]:
     """One project."""
-    return Envelope(data=(await service.get_project(tx, caller, project_id)).resource())
+    project = await service.get_project(tx, caller, project_id)
+    response.headers["ETag"] = project.etag
+    return Envelope(data=project.resource())
 
 
 @router.patch("/{project_id}", summary="Change a project")
 @router.put("/{project_id}", summary="Update a project")
-async def update_project(tx: Tx, caller: Authenticated, project_id: UUID, body: UpdateProject) -> Envelope[Project]:
+async def update_project(
+    tx: Tx, caller: Authenticated, project_id: UUID, body: UpdateProject, seen: IfMatch, response: Response
+) -> Envelope[Project]:
     """Change the fields that are sent; the others stay."""
-    return Envelope(data=(await service.update_project(tx, caller, project_id, body)).resource())
+    project = await service.update_project(tx, caller, project_id, body, seen)
+    response.headers["ETag"] = project.etag
+    return Envelope(data=project.resource())
 
 
 @router.delete(
     "/{project_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a project"
 )
-async def delete_project(tx: Tx, caller: Authenticated, project_id: UUID, request: Request) -> None:
+async def delete_project(tx: Tx, caller: Authenticated, project_id: UUID, seen: IfMatch, request: Request) -> None:
     """The project and its tasks are out of sight at once; an event follows for each, the project's last."""
-    await service.delete_project(tx, caller, project_id)
+    await service.delete_project(tx, caller, project_id, seen)
     request.app.state.deletions.wake_after(tx)

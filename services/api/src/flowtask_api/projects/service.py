@@ -9,6 +9,7 @@ from flowtask_kit.ids import utc_now
 from ..auth.models import Caller
 from ..database import Outbox
 from ..http.paging import Page, continued, numbered
+from ..http.preconditions import Precondition
 from . import queries
 from .errors import ProjectNotFound
 from .models import Project
@@ -52,9 +53,12 @@ async def create_project(tx: AsyncSession, caller: Caller, body: CreateProject) 
     return project
 
 
-async def update_project(tx: AsyncSession, caller: Caller, project_id: UUID, body: UpdateProject) -> Project:
-    """Change the fields that were sent; what changes nothing tells nothing."""
+async def update_project(
+    tx: AsyncSession, caller: Caller, project_id: UUID, body: UpdateProject, seen: Precondition
+) -> Project:
+    """Change the fields that were sent, if the project is as the caller has seen it; what changes nothing tells nothing."""
     project = await _locked(tx, caller, project_id)
+    seen.check(project.version)
     fields = {name: getattr(body, name) for name in body.model_fields_set}
     event = project.change(fields, actor=caller.actor, at=utc_now())
     if event is not None:
@@ -62,9 +66,10 @@ async def update_project(tx: AsyncSession, caller: Caller, project_id: UUID, bod
     return project
 
 
-async def delete_project(tx: AsyncSession, caller: Caller, project_id: UUID) -> None:
+async def delete_project(tx: AsyncSession, caller: Caller, project_id: UUID, seen: Precondition) -> None:
     """Hide a project and all its tasks at once; their deletion follows."""
     project = await _locked(tx, caller, project_id)
+    seen.check(project.version)
     project.hide(actor=caller.actor, at=utc_now())
 
 

@@ -23,6 +23,7 @@ from flowtask_contracts.resources import TaskPriority, TaskStatus
 from flowtask_kit.ids import new_id
 
 from ..database import Base
+from ..http.preconditions import etag
 from ..projects.models import Project
 
 E = TypeVar("E", bound=TaskEvent)
@@ -78,6 +79,12 @@ class Task(Base):
             updated_at=at,
             completed_at=at if fields["status"] is TaskStatus.DONE else None,
         )
+
+    @property
+    def etag(self) -> str:
+        """The tag of its representation as it is now."""
+        project = self.project if self.project_id is not None else None
+        return etag(self.version) if project is None else etag(self.version, project.version)
 
     def resource(self) -> resources.Task:
         """The REST representation; the project must have been loaded."""

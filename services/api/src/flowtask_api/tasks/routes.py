@@ -11,6 +11,7 @@ from flowtask_kit.http.envelope import Envelope
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..http.dependencies import Tx
+from ..http.preconditions import IfMatch
 from . import service
 from .schemas import CreateTask, ListTasks, UpdateTask
 
@@ -29,23 +30,30 @@ async def create_task(tx: Tx, caller: Authenticated, body: CreateTask, response:
     """A new task; it is stored together with its event when the answer comes."""
     task = await service.create_task(tx, caller, body)
     response.headers["Location"] = f"/api/v1/tasks/{task.id}"
+    response.headers["ETag"] = task.etag
     return Envelope(data=task.resource())
 
 
 @router.get("/{task_id}", summary="Get a task")
-async def get_task(tx: Tx, caller: Authenticated, task_id: UUID) -> Envelope[Task]:
+async def get_task(tx: Tx, caller: Authenticated, task_id: UUID, response: Response) -> Envelope[Task]:
     """One task with the name of its project."""
-    return Envelope(data=(await service.get_task(tx, caller, task_id)).resource())
+    task = await service.get_task(tx, caller, task_id)
+    response.headers["ETag"] = task.etag
+    return Envelope(data=task.resource())
 
 
 @router.patch("/{task_id}", summary="Change a task")
 @router.put("/{task_id}", summary="Update a task")
-async def update_task(tx: Tx, caller: Authenticated, task_id: UUID, body: UpdateTask) -> Envelope[Task]:
+async def update_task(
+    tx: Tx, caller: Authenticated, task_id: UUID, body: UpdateTask, seen: IfMatch, response: Response
+) -> Envelope[Task]:
     """Change the fields that are sent; the others stay. `DONE` completes the task."""
-    return Envelope(data=(await service.update_task(tx, caller, task_id, body)).resource())
+    task = await service.update_task(tx, caller, task_id, body, seen)
+    response.headers["ETag"] = task.etag
+    return Envelope(data=task.resource())
 
 
 @router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a task")
-async def delete_task(tx: Tx, caller: Authenticated, task_id: UUID) -> None:
+async def delete_task(tx: Tx, caller: Authenticated, task_id: UUID, seen: IfMatch) -> None:
     """The task is gone."""
-    await service.delete_task(tx, caller, task_id)
+    await service.delete_task(tx, caller, task_id, seen)

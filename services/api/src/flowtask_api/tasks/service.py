@@ -11,6 +11,7 @@ from flowtask_kit.ids import utc_now
 from ..auth.models import Caller
 from ..database import Outbox
 from ..http.paging import Page, continued, numbered
+from ..http.preconditions import Precondition
 from ..projects.errors import ProjectNotFound
 from ..projects.models import Project
 from . import queries
@@ -54,18 +55,20 @@ async def create_task(tx: AsyncSession, caller: Caller, body: CreateTask) -> Tas
     return task
 
 
-async def update_task(tx: AsyncSession, caller: Caller, task_id: UUID, body: UpdateTask) -> Task:
-    """Change the fields that were sent; what changes nothing tells nothing."""
+async def update_task(tx: AsyncSession, caller: Caller, task_id: UUID, body: UpdateTask, seen: Precondition) -> Task:
+    """Change the fields that were sent, if the task is as the caller has seen it; what changes nothing tells nothing."""
     task = await _locked(tx, caller, task_id)
+    seen.check(task.version)
     fields = {name: getattr(body, name) for name in body.model_fields_set}
     await _resolve(tx, caller, task, fields)
     tx.add_all(Outbox.of(event) for event in task.change(fields, actor=caller.actor, at=utc_now()))
     return task
 
 
-async def delete_task(tx: AsyncSession, caller: Caller, task_id: UUID) -> None:
+async def delete_task(tx: AsyncSession, caller: Caller, task_id: UUID, seen: Precondition) -> None:
     """Remove a task."""
     task = await _locked(tx, caller, task_id)
+    seen.check(task.version)
     tx.add(Outbox.of(task.deleted(actor=caller.actor, at=utc_now())))
     await tx.delete(task)
 
