@@ -1,9 +1,13 @@
+import hashlib
+import hmac
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from flowtask_local.stack import Stack
 from flowtask_local.testing import (  # noqa: F401 - fixtures for the tests of this folder
@@ -39,6 +43,22 @@ def living():
         return {int(row.split()[0]) for row in done.stdout.splitlines() if not row.split()[1].startswith("Z")}
 
     return look
+
+
+@pytest.fixture(scope="session")
+def signed():
+    """The headers of a webhook with this body, the standard ones by an independent library."""
+
+    def sign(body, secret, webhook_id="evt"):
+        at = datetime.now(UTC)
+        return {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": Webhook(secret).sign(webhook_id, at, body.decode()),
+            "x-flowtask-signature": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(),
+        }
+
+    return sign
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def test_what_nobody_thought_of_is_told_too_and_its_details_lie_in_a_file(tmp_pa
     assert "Traceback" in (tmp_path / "logs" / "flowtask.log").read_text()
 
 
-@pytest.mark.parametrize("command", ["up", "down", "demo"])
+@pytest.mark.parametrize("command", ["up", "down", "demo", "listen"])
 def test_a_home_that_is_a_file_is_told_of(tmp_path, command):
     (tmp_path / "file").touch()
     done = subprocess.run(

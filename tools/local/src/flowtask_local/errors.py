@@ -5,6 +5,8 @@ LocalError
 +- NotReadyError           a process lives but was not ready in time
 +- HomeHeldError           another `flowtask up` holds this folder
 +- BrokenHomeError         what lies in the folder does not fit together
++- ApiAwayError            the API does not answer now; asking later may help
++- ApiRefusedError         the API refused a call
 """
 
 from collections.abc import Sequence
@@ -47,6 +49,19 @@ class HomeHeldError(LocalError):
 
 class BrokenHomeError(LocalError):
     """What lies in the folder does not fit together, and guessing could lose data."""
+
+
+class ApiAwayError(LocalError):
+    """The API did not answer, or answered that it cannot now; the same call may succeed later."""
+
+
+class ApiRefusedError(LocalError):
+    """The API refused a call with this `status`; `details` are its own words on each field, empty when it had none."""
+
+    def __init__(self, message: str, status: int, details: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.details = details
 
 
 def _with_tail(message: str, tail: Sequence[str]) -> str:

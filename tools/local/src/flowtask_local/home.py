@@ -48,6 +48,11 @@ class Home:
         return self.path / "nats"
 
     @property
+    def listeners(self) -> Path:
+        """The folder with a file for each endpoint of a `flowtask listen`."""
+        return self.path / "listeners"
+
+    @property
     def held(self) -> bool:
         """True while this object holds the folder."""
         return self._lock is not None

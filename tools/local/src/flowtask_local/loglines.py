@@ -29,17 +29,17 @@ class Reader:
         service = self._service(name)
         told = _parse(line)
         if told is None:
-            return f"{self._paint(f'{datetime.now().astimezone():%H:%M:%S.%f}'[:-3], 'dim')} {service} {_safe(line)}"
+            return f"{self._paint(f'{datetime.now().astimezone():%H:%M:%S.%f}'[:-3], 'dim')} {service} {safe(line)}"
         level = str(told.get("level", ""))
         parts = [
             self._paint(_time(told), "dim"),
             service,
-            self._paint(f"{_safe(level):<7}", _LEVELS.get(level, "")),
-            self._paint(_safe(str(told.get("event", ""))), "bold"),
-            *(f"{self._paint(_safe(key) + '=', 'dim')}{_value(value)}" for key, value in _fields(told)),
+            self._paint(f"{safe(level):<7}", _LEVELS.get(level, "")),
+            self._paint(safe(str(told.get("event", ""))), "bold"),
+            *(f"{self._paint(safe(key) + '=', 'dim')}{_value(value)}" for key, value in _fields(told)),
         ]
         trace = str(told.get("exception") or "")
-        return "\n".join([" ".join(parts), *(f"    {_safe(row)}" for row in trace.splitlines())])
+        return "\n".join([" ".join(parts), *(f"    {safe(row)}" for row in trace.splitlines())])
 
     def _service(self, name: str) -> str:
         self._width = max(self._width, len(name))
@@ -72,9 +72,10 @@ def _fields(told: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _value(value: Any) -> str:
     if isinstance(value, str) and value and not any(sign.isspace() or sign in "\"'=" for sign in value):
-        return _safe(value)
-    return _safe(json.dumps(value, ensure_ascii=False))
+        return safe(value)
+    return safe(json.dumps(value, ensure_ascii=False))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """The text with every control character of a stranger made visible."""
     return text.translate(_CONTROL)

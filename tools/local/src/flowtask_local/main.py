@@ -30,6 +30,18 @@ already have, run the programs by hand instead, each with its own environment:
 Ends with 0 after a graceful end, 1 when something is wrong, 2 when the folder is held by another `flowtask up`.
 """
 
+_LISTENING = """\
+Examples:
+  flowtask listen --events 'task.*'
+  flowtask listen --forward http://localhost:3000/hooks
+
+Each line tells the time, the event's type and id (webhook-id), the status that FlowTask was answered, and the milliseconds
+from the event to its arrival. With --forward your app gets the same bytes and headers, and FlowTask gets your app's answer;
+502 and 504 stand for an app that could not be reached or took longer than 9 s. The endpoint is removed at the end.
+
+Ends with 0 after Ctrl-C, 1 when something is wrong.
+"""
+
 
 def main() -> None:
     """Run from the command line."""
@@ -55,6 +67,15 @@ def _run(home: Path, arguments: argparse.Namespace) -> int:
         from .demo.main import demo  # noqa: PLC0415
 
         return demo(home)
+    if arguments.command == "listen":
+        from .listen.main import listen  # noqa: PLC0415
+
+        return listen(
+            home,
+            events=[one.strip() for given in arguments.events or ["*"] for one in given.split(",") if one.strip()],
+            forward_to=arguments.forward,
+            for_machines=arguments.json,
+        )
     from .down import down  # noqa: PLC0415
 
     return down(home)
@@ -76,7 +97,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     down = commands.add_parser("down", help="end a FlowTask that was started from this folder")
     demo = commands.add_parser("demo", help="see a task's webhooks arrive at a receiver, signatures checked")
-    for command in (up, down, demo):
+    listen = commands.add_parser(
+        "listen",
+        help="show webhooks as they come, and forward them to your app",
+        description="Show the webhooks of the FlowTask that runs in this folder until Ctrl-C, each with its signatures checked.",
+        epilog=_LISTENING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    listen.add_argument(
+        "--events",
+        action="append",
+        metavar="PATTERN",
+        help="event types, `<group>.*` or `*`, comma-separated or given several times; `*` when not said",
+    )
+    listen.add_argument("--forward", metavar="URL", help="POST each webhook to your app, and answer as it does")
+    listen.add_argument("--json", action="store_true", help="one JSON object per line; notices go to stderr")
+    for command in (up, down, demo, listen):
         command.add_argument(
             "--home",
             default=".flowtask",

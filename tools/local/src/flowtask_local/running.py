@@ -1,11 +1,17 @@
 """`local.json`: where other programs find a FlowTask that runs on this machine."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import LocalError
 from .files import read_json, write_json
 from .home import Home
+from .signals import LOOK_SECONDS
 from .stack import Stack
+
+_READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,24 @@ def find(home: Home) -> Running | None:
     if not told or told.get("pid") != home.holder():
         return None
     return Running(told["apiUrl"], told["apiKey"], told["workspaceId"], told["pid"])
+
+
+def wait_for(home: Home, *, say: Callable[[str], None], check: Callable[[], None]) -> Running | None:
+    """The FlowTask of this folder once it is ready; None when there is none. `check` is asked all the while: it may raise."""
+    deadline = time.monotonic() + _READY_SECONDS
+    told = False
+    while home.taken:
+        found = find(home)
+        if found is not None:
+            return found
+        if not told:
+            say("Waiting for the FlowTask of this folder to be ready ...")
+            told = True
+        if time.monotonic() > deadline:
+            raise LocalError(f"The FlowTask of {home.path} is not ready; see its logs.")
+        check()
+        time.sleep(LOOK_SECONDS)
+    return None
 
 
 def tell(stack: Stack, seed: dict[str, str], pid: int) -> None:

@@ -96,12 +96,10 @@ class Screen:
             self.console.file.write(text)
             self.console.file.flush()
         except (OSError, ValueError):
-            _write_into_nothing()
+            write_into_nothing()
 
     def _paint(self, text: str, style: str) -> str:
-        if self.console.color_system is None or not style:
-            return text
-        return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+        return painted(self.console, text, style)
 
 
 class _Steps:
@@ -138,7 +136,14 @@ class _Steps:
                 self._status.start()
 
 
-def _write_into_nothing() -> None:
+def painted(console: Console, text: str, style: str) -> str:
+    """The text in a style such as "bold red"; as it is where the console shows no colours."""
+    if console.color_system is None or not style:
+        return text
+    return Style.parse(style).render(text, color_system=ColorSystem.STANDARD)
+
+
+def write_into_nothing() -> None:
     """The terminal or pipe is gone: what is still to be shown goes nowhere, and nothing fails of it."""
     with contextlib.suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)

@@ -72,8 +72,9 @@ Make a first project:
     -H 'Content-Type: application/json' \\
     -d '{{"name": "My first project"}}'
 
-`flowtask demo` in another terminal shows webhooks arrive. No mail leaves this machine: what would be sent stands
-under {found.api_url}/api/v1/emails. There are no payments either: every workspace is on the FREE plan."""
+`flowtask demo` in another terminal shows webhooks arrive, `flowtask listen` those of your own calls.
+No mail leaves this machine: what would be sent stands under {found.api_url}/api/v1/emails.
+There are no payments either: every workspace is on the FREE plan."""
     )
     for notice in _notices(credentials):
         screen.say(notice, "yellow")

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from .receiver import Arrival
-from .signatures import flowtask_holds, standard_holds
+from ..receiver import Arrival
+from ..signatures import flowtask_holds, standard_holds
 
 
 @dataclass

@@ -4,6 +4,7 @@ import contextlib
 import queue
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 from rich import box
@@ -11,21 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import running
+from ..client import Client
 from ..errors import LocalError
 from ..home import Home
+from ..receiver import Answer, Arrival, Receiver, Reply
 from ..running import Running
 from ..screen import Screen
 from ..session import Session
-from ..signals import LOOK_SECONDS, Interrupted, Signals, in_background, until_done
+from ..signals import Interrupted, Signals, in_background, until_done
 from ..stack import Stack
 from ..up import end
-from .client import Client
 from .expecting import Expected, Ledger
-from .receiver import Receiver
 
 _ALL_SECONDS = 15.0
 _STEP_SECONDS = 3.0
-_READY_SECONDS = 60.0
 _INTERRUPTED = 130
 
 
@@ -42,7 +42,7 @@ def demo(home_path: Path, *, bin_dir: Path | None = None) -> int:
 
 @contextlib.contextmanager
 def _flowtask(home: Home, signals: Signals, console: Console, bin_dir: Path | None) -> Iterator[Running]:
-    found = _wait_for_another(home, signals, console)
+    found = running.wait_for(home, say=console.print, check=signals.check)
     if found is not None:
         yield found
         return
@@ -56,24 +56,6 @@ def _flowtask(home: Home, signals: Signals, console: Console, bin_dir: Path | No
             end(session, screen, signals)
 
 
-def _wait_for_another(home: Home, signals: Signals, console: Console) -> Running | None:
-    """The `flowtask up` of this folder once it is ready; None when there is none."""
-    deadline = time.monotonic() + _READY_SECONDS
-    told = False
-    while home.taken:
-        found = running.find(home)
-        if found is not None:
-            return found
-        if not told:
-            console.print("Waiting for the FlowTask of this folder to be ready ...")
-            told = True
-        if time.monotonic() > deadline:
-            raise LocalError(f"The FlowTask of {home.path} is not ready; see its logs.")
-        signals.check()
-        time.sleep(LOOK_SECONDS)
-    return None
-
-
 class _Demo:
     """One run: a receiver, an endpoint for it, four calls, and the webhooks of each."""
 
@@ -81,21 +63,24 @@ class _Demo:
         self._found = found
         self._signals = signals
         self._console = console
+        self._arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
 
     def run(self) -> bool:
         """True when every expected webhook came in time and both its signatures hold."""
-        with Receiver() as self._receiver, Client(self._found.api_url, self._found.api_key) as self._client:
-            endpoint = self._client.ask(
-                "POST", "/webhooks", {"url": self._receiver.url, "events": ["task.*", "project.*"]}
-            )
+        with Receiver(self._take) as receiver, Client(self._found.api_url, self._found.api_key) as self._client:
+            endpoint = self._client.ask("POST", "/webhooks", {"url": receiver.url, "events": ["task.*", "project.*"]})
             self._ledger = Ledger(endpoint["secret"])
-            self._console.print(f"Webhooks of {self._found.api_url} go to {self._receiver.url}\n")
+            self._console.print(f"Webhooks of {self._found.api_url} go to {receiver.url}\n")
             try:
                 self._act()
             finally:
                 self._delete(endpoint["id"])
         self._summary()
         return not self._ledger.missing
+
+    def _take(self, arrival: Arrival, reply: Reply) -> None:
+        reply(Answer(HTTPStatus.NO_CONTENT))
+        self._arrivals.put(arrival)
 
     def _act(self) -> None:
         self._deadline = time.monotonic() + _ALL_SECONDS
@@ -125,7 +110,7 @@ class _Demo:
         while not self._ledger.complete and time.monotonic() < until:
             self._signals.check()
             try:
-                arrival = self._receiver.arrivals.get(timeout=0.02)
+                arrival = self._arrivals.get(timeout=0.02)
             except queue.Empty:
                 continue
             one = self._ledger.take(arrival)

@@ -12,6 +12,11 @@ from collections.abc import Mapping
 _PREFIX = "whsec_"
 
 
+def both_hold(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether both signatures are of these bytes; header names in lower case."""
+    return standard_holds(secret, headers, body) and flowtask_holds(secret, headers, body)
+
+
 def standard_holds(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether one of the signatures in `webhook-signature` is of these bytes; header names in lower case."""
     try:
