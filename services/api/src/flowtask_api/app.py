@@ -16,6 +16,7 @@ from .billing import routes as billing
 from .database import MIGRATIONS, CommandRecord
 from .deletions.loop import deletions
 from .emails import routes as emails
+from .idempotency.loop import forgetting
 from .projects import routes as projects
 from .settings import ApiSettings
 from .tasks import routes as tasks
@@ -41,12 +42,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
     resources = Resources.create(SERVICE, settings)
     last_use = LastUse(resources.database, every=settings.key_use_flush_seconds)
     deleting = deletions(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
+    forgotten = forgetting(resources.database, resources.wake)
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
     account_answers.register(answers)
 
     async def start_loops() -> None:
         resources.background.start("key-uses", last_use.run)
-        resources.background.start(deleting.name, deleting.run)
+        for worker in (deleting, forgotten):
+            resources.background.start(worker.name, worker.run)
 
     app = create_service(
         resources,

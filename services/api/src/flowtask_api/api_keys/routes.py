@@ -11,6 +11,7 @@ from ..auth.dependencies import Admin
 from ..auth.routing import api_router
 from ..http.dependencies import Tx
 from ..http.paging import NumberedQuery
+from ..idempotency.dependencies import once
 from . import service
 from .schemas import CreatedKey, CreateKey, Key
 
@@ -24,7 +25,7 @@ async def list_keys(tx: Tx, caller: Admin, asked: Annotated[NumberedQuery, Query
     return Envelope(data=tuple(key.masked() for key in page.rows), meta=page.meta)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, summary="Create an API key")
+@router.post("", status_code=status.HTTP_201_CREATED, summary="Create an API key", dependencies=[once(conceal="key")])
 async def create_key(tx: Tx, caller: Admin, body: CreateKey, response: Response) -> Envelope[CreatedKey]:
     """A new key that acts as its creator in this workspace. The whole key is in this answer and in no other."""
     created = await service.create_key(tx, workspace_id=caller.workspace_id, user_id=caller.user_id, name=body.name)
@@ -33,7 +34,11 @@ async def create_key(tx: Tx, caller: Admin, body: CreateKey, response: Response)
 
 
 @router.delete(
-    "/{key_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Revoke an API key"
+    "/{key_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    summary="Revoke an API key",
+    dependencies=[once()],
 )
 async def revoke_key(tx: Tx, caller: Admin, key_id: UUID) -> None:
     """The key opens nothing from now on."""

@@ -1,5 +1,6 @@
 """API keys as the routes read and answer them."""
 
+import operator
 from uuid import UUID
 
 from pydantic import Field
@@ -30,4 +31,11 @@ class Key(Contract):
 class CreatedKey(Key):
     """A new key, in full for this once."""
 
-    key: str = Field(description="The whole key. It is not shown again.")
+    key: str = Field(
+        description="The whole key. It is not shown again: the answer to a repeat of an Idempotency-Key has null here."
+    )
+    secret_shown: bool = Field(
+        default=False,
+        exclude_if=operator.not_,
+        description="True in the answer to a repeat, whose first has shown the key.",
+    )

@@ -14,6 +14,7 @@ from flowtask_contracts.errors import NotFound, UnsupportedMediaType
 from flowtask_kit.http.envelope import ErrorEnvelope
 
 from ..http.preconditions import not_modified
+from ..idempotency.dependencies import Repeated, keep_answer
 from .dependencies import SECURITY, prove_caller
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -36,7 +37,11 @@ class ApiRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             strict = _JsonRequest(request.scope, request.receive)
             try:
-                return not_modified(strict, await handle(strict))
+                response = await handle(strict)
+                await keep_answer(strict, response)
+                return not_modified(strict, response)
+            except Repeated as repeated:
+                return repeated.answer
             except (RequestValidationError, HTTPException) as error:
                 await prove_caller(request)
                 if isinstance(error, RequestValidationError):

@@ -12,6 +12,7 @@ from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..http.dependencies import Tx
 from ..http.preconditions import IfMatch
+from ..idempotency.dependencies import once
 from . import service
 from .schemas import CreateProject, ListProjects, UpdateProject
 
@@ -27,7 +28,7 @@ async def list_projects(
     return Envelope(data=tuple(project.resource() for project in page.rows), meta=page.meta)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a project")
+@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a project", dependencies=[once()])
 async def create_project(tx: Tx, caller: Authenticated, body: CreateProject, response: Response) -> Envelope[Project]:
     """A new project, owned by the caller."""
     project = await service.create_project(tx, caller, body)
@@ -44,8 +45,8 @@ async def get_project(tx: Tx, caller: Authenticated, project_id: UUID, response:
     return Envelope(data=project.resource())
 
 
-@router.patch("/{project_id}", summary="Change a project")
-@router.put("/{project_id}", summary="Update a project")
+@router.patch("/{project_id}", summary="Change a project", dependencies=[once()])
+@router.put("/{project_id}", summary="Update a project", dependencies=[once()])
 async def update_project(
     tx: Tx, caller: Authenticated, project_id: UUID, body: UpdateProject, seen: IfMatch, response: Response
 ) -> Envelope[Project]:
@@ -56,7 +57,11 @@ async def update_project(
 
 
 @router.delete(
-    "/{project_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a project"
+    "/{project_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    summary="Delete a project",
+    dependencies=[once()],
 )
 async def delete_project(tx: Tx, caller: Authenticated, project_id: UUID, seen: IfMatch, request: Request) -> None:
     """The project and its tasks are out of sight at once; an event follows for each, the project's last."""

@@ -12,6 +12,7 @@ from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..http.dependencies import Tx
 from ..http.preconditions import IfMatch
+from ..idempotency.dependencies import once
 from . import service
 from .schemas import CreateTask, ListTasks, UpdateTask
 
@@ -25,7 +26,7 @@ async def list_tasks(tx: Tx, caller: Authenticated, asked: Annotated[ListTasks, 
     return Envelope(data=tuple(task.resource() for task in page.rows), meta=page.meta)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task")
+@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task", dependencies=[once()])
 async def create_task(tx: Tx, caller: Authenticated, body: CreateTask, response: Response) -> Envelope[Task]:
     """A new task; it is stored together with its event when the answer comes."""
     task = await service.create_task(tx, caller, body)
@@ -42,8 +43,8 @@ async def get_task(tx: Tx, caller: Authenticated, task_id: UUID, response: Respo
     return Envelope(data=task.resource())
 
 
-@router.patch("/{task_id}", summary="Change a task")
-@router.put("/{task_id}", summary="Update a task")
+@router.patch("/{task_id}", summary="Change a task", dependencies=[once()])
+@router.put("/{task_id}", summary="Update a task", dependencies=[once()])
 async def update_task(
     tx: Tx, caller: Authenticated, task_id: UUID, body: UpdateTask, seen: IfMatch, response: Response
 ) -> Envelope[Task]:
@@ -53,7 +54,13 @@ async def update_task(
     return Envelope(data=task.resource())
 
 
-@router.delete("/{task_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a task")
+@router.delete(
+    "/{task_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    summary="Delete a task",
+    dependencies=[once()],
+)
 async def delete_task(tx: Tx, caller: Authenticated, task_id: UUID, seen: IfMatch) -> None:
     """The task is gone."""
     await service.delete_task(tx, caller, task_id, seen)

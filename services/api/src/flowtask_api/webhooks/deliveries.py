@@ -11,8 +11,8 @@ from flowtask_kit.http.envelope import CursorMeta, Envelope
 from ..auth.dependencies import AdminAlone
 from ..auth.routing import api_router
 from ..http.dependencies import Asking
+from ..idempotency.dependencies import IdempotencyKey
 from . import service
-from .dependencies import IdempotencyKey
 from .schemas import ListDeliveriesQuery
 
 router = api_router("Webhook deliveries")

@@ -12,8 +12,8 @@ from ..auth.dependencies import AdminAlone
 from ..auth.routing import api_router
 from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
+from ..idempotency.dependencies import IdempotencyKey
 from . import service
-from .dependencies import IdempotencyKey
 from .schemas import CreateWebhook, UpdateWebhook, Webhook
 
 router = api_router("Webhooks", "/webhooks")

@@ -1,0 +1,81 @@
+"""What a write route declares to take effect once: `dependencies=[once()]`."""
+
+import hashlib
+import re
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from flowtask_contracts.errors import ErrorDetail, ValidationFailed
+
+from ..auth.dependencies import Authenticated
+from ..http.dependencies import Tx
+from . import service
+from .service import Claim
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class Repeated(Exception):
+    """The request was answered before, and is answered with the same now."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+async def idempotency_key(
+    value: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="Repeat a request with the same key within 24 hours and it takes effect once; the repeat gets the "
+            "first answer. 1 to 255 printable ASCII characters.",
+        ),
+    ] = None,
+) -> str | None:
+    """The caller's Idempotency-Key, if one was sent."""
+    if value is not None and not _KEY.fullmatch(value):
+        raise ValidationFailed(
+            details=[ErrorDetail(field="Idempotency-Key", message="must be 1 to 255 printable ASCII characters")]
+        )
+    return value
+
+
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
+
+
+def once(*, conceal: str | None = None) -> Any:
+    """Have a route whose work is all in the request's transaction take effect once per key.
+
+    `conceal` names a field of the answer's data that is shown only the first time.
+    """
+
+    async def claim(request: Request, tx: Tx, caller: Authenticated, key: IdempotencyKey) -> None:
+        if key is None:
+            return
+        made = Claim(caller.workspace_id, key, await _hash(request, str(caller.user_id)), conceal)
+        answer = await service.begin(tx, made)
+        if answer is not None:
+            raise Repeated(answer)
+        request.state.claim = (tx, made)
+
+    return Depends(claim)
+
+
+async def keep_answer(request: Request, response: Response) -> None:
+    """Keep the answer of a request that has claimed a key; the transaction of its write is still open."""
+    claimed: tuple[AsyncSession, Claim] | None = getattr(request.state, "claim", None)
+    if claimed is not None:
+        await service.keep(*claimed, response)
+
+
+async def _hash(request: Request, caller: str) -> bytes:
+    """What tells a repeat from another request: who sends what where."""
+    digest = hashlib.sha256()
+    for part in (caller, request.method, request.url.path, request.url.query, request.headers.get("if-match", "")):
+        digest.update(part.encode() + b"\n")
+    digest.update(await request.body())
+    return digest.digest()
