@@ -110,6 +110,8 @@ def settings(databases: Databases, nats_url: str) -> ApiSettings:
         key_use_flush_seconds=60.0,
         deletion_poll_seconds=0.2,
         database_pool_size=5,
+        rate_limits={"FREE": (1_000_000, 1_000_000)},
+        failed_authentications=1_000_000,
         log_level="error",
     )
 

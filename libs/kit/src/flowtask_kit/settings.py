@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-def _url_of(*schemes: str) -> Callable[[SecretStr], SecretStr]:
+def url_of(*schemes: str) -> Callable[[SecretStr], SecretStr]:
     """A check that says what is wrong with a URL without repeating it."""
 
     def check(value: SecretStr) -> SecretStr:
@@ -19,8 +19,8 @@ def _url_of(*schemes: str) -> Callable[[SecretStr], SecretStr]:
     return check
 
 
-PostgresUrl = Annotated[SecretStr, AfterValidator(_url_of("postgresql", "postgres"))]
-NatsUrl = Annotated[SecretStr, AfterValidator(_url_of("nats", "tls"))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(url_of("postgresql", "postgres"))]
+NatsUrl = Annotated[SecretStr, AfterValidator(url_of("nats", "tls"))]
 
 
 class ServiceSettings(BaseSettings):
@@ -38,6 +38,11 @@ class ServiceSettings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address the HTTP port listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="HTTP port of this service.")
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Addresses and networks, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        examples=["10.0.0.0/8"],
+    )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Lowest level logged.")
     database_pool_size: int = Field(default=10, ge=1, description="PostgreSQL connections of one process.")
     drain_seconds: float = Field(

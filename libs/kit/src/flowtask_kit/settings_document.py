@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_json
 from pydantic_settings import BaseSettings
 
 
@@ -36,6 +36,8 @@ def _assignment(variable: str, field: FieldInfo) -> str:
     default: Any = field.default
     if default is PydanticUndefined or default is None or default == ():
         default = field.examples[0] if field.examples else ""
+    if isinstance(default, dict):
+        default = to_json(default).decode()
     return f"# {variable}={str(default).lower() if isinstance(default, bool) else default}"
 
 

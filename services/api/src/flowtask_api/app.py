@@ -18,6 +18,8 @@ from .deletions.loop import deletions
 from .emails import routes as emails
 from .idempotency.loop import forgetting
 from .projects import routes as projects
+from .rate_limits.limiter import Limiter
+from .rate_limits.shared import SharedWindows
 from .settings import ApiSettings
 from .tasks import routes as tasks
 from .webhooks import deliveries
@@ -46,6 +48,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
     account_answers.register(answers)
 
+    limiter = Limiter(
+        settings.rate_limits,
+        failures=settings.failed_authentications,
+        shared=SharedWindows(settings.redis_url.get_secret_value()) if settings.redis_url is not None else None,
+    )
+
     async def start_loops() -> None:
         resources.background.start("key-uses", last_use.run)
         for worker in (deleting, forgotten):
@@ -57,6 +65,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         needs_bus=False,
         on_start=[start_loops],
         on_stop=[last_use.flush],
+        on_close=[limiter.close],
         title="FlowTask API",
         version="1.0.0",
         description="Public API for managing FlowTask projects and tasks",
@@ -66,6 +75,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.authenticators = (ApiKeyAuthenticator(last_use),)
+    app.state.limiter = limiter
     app.state.deletions = deleting
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)  # includes cost a third of a millisecond of matching per request

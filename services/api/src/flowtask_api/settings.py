@@ -1,8 +1,17 @@
 """What the API is told from outside."""
 
-from pydantic import AnyHttpUrl, Field
+from typing import Annotated
 
-from flowtask_kit.settings import ServiceSettings
+from pydantic import AfterValidator, AnyHttpUrl, Field, NonNegativeInt, SecretStr
+
+from flowtask_contracts.resources import Plan
+from flowtask_kit.settings import ServiceSettings, url_of
+
+Limits = dict[Plan, tuple[NonNegativeInt, NonNegativeInt]]
+
+_LIMITS: Limits = {Plan.FREE: (100, 30), Plan.PRO: (1_000, 300), Plan.ENTERPRISE: (10_000, 3_000)}
+
+RedisUrl = Annotated[SecretStr, AfterValidator(url_of("redis", "rediss", "unix"))]
 
 
 class ApiSettings(ServiceSettings):
@@ -18,4 +27,18 @@ class ApiSettings(ServiceSettings):
     )
     deletion_poll_seconds: float = Field(
         default=1.0, gt=0, description="How often to look for deleted projects whose tasks are still there."
+    )
+    rate_limits: Annotated[Limits, AfterValidator(lambda given: {**_LIMITS, **given})] = Field(
+        default=_LIMITS,
+        description="JSON object: how many requests, and how many writes among them, a key may make in any minute, by plan. "
+        "Plans that are left out keep their limits.",
+        examples=['{"FREE": [100, 30], "PRO": [1000, 300], "ENTERPRISE": [10000, 3000]}'],
+    )
+    failed_authentications: NonNegativeInt = Field(
+        default=20, description="How many authentications of one address may fail in any minute before it gets 429."
+    )
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        description="Redis or Valkey in which replicas share their rate limits; without it each has its own.",
+        examples=["redis://:secret@localhost:6379/0"],
     )

@@ -19,6 +19,11 @@ def _nothing(_keys: Keys) -> dict[str, str]:
     return {}
 
 
+def _api(_keys: Keys) -> dict[str, str]:
+    """Nobody who tries things out on their own machine should be held up."""
+    return {"FLOWTASK_RATE_LIMITS": '{"FREE": [10000, 3000]}'}
+
+
 def _webhooks(keys: Keys) -> dict[str, str]:
     return {
         "FLOWTASK_WEBHOOKS_SECRET_KEYS": keys.ring("webhooks"),
@@ -55,7 +60,7 @@ class ServiceSpec:
 
 
 SERVICES: tuple[ServiceSpec, ...] = (
-    ServiceSpec("api", 8400),
+    ServiceSpec("api", 8400, extra_env=_api),
     ServiceSpec("webhook-dispatcher", 8410, extra_env=_webhooks),
     ServiceSpec("billing", 8420),
     ServiceSpec("mailer", 8430),

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -52,7 +53,7 @@ class RequestShell:
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, scope["state"])
         begun = time.perf_counter()
         parent = traces.extract(
             {"traceparent": headers[b"traceparent"].decode("latin-1")} if b"traceparent" in headers else {}
@@ -90,6 +91,11 @@ class RequestShell:
             )
 
 
+def answer_headers(request: Request, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Have the answer of this request, whatever it will be, carry these headers; the latest call counts."""
+    request.scope["state"]["answer_headers"] = tuple(headers)
+
+
 _WANTED = frozenset({b"x-request-id", b"content-length", b"traceparent"})
 
 
@@ -124,15 +130,17 @@ async def _discard(receive: Receive) -> None:
 
 
 class _Answer:
-    """A send that adds the request's id and remembers the status."""
+    """A send that adds the request's id and what `answer_headers` has added, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, state: MutableMapping[str, Any]) -> None:
         self._send = send
-        self._id = request_id.encode("latin-1")
+        self._state = state
         self.status = 0
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id)]
+            more = self._state.get("answer_headers", ())
+            request_id = self._state["request_id"].encode("latin-1")
+            message["headers"] = [*message.get("headers", ()), *more, (b"x-request-id", request_id)]
         await self._send(message)

@@ -42,6 +42,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
         timeout_keep_alive=75,
         h11_max_incomplete_event_size=64 * 1024,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts import resources
 from flowtask_contracts.events import MembershipCreated, UserCreated, WorkspaceCreated
-from flowtask_contracts.resources import Role
+from flowtask_contracts.resources import Plan, Role
 from flowtask_kit.ids import new_id
 
 from ..database import Base
@@ -55,20 +55,23 @@ class User(Base):
 
 
 class Workspace(Base):
-    """A tenant; every user has a personal one."""
+    """A tenant; every user has a personal one. `plan` is what billing last said, for the limits of every request."""
 
     __tablename__ = "workspaces"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
     personal: Mapped[bool]
+    plan: Mapped[Plan] = mapped_column(
+        Enum(Plan, name="plan", native_enum=False, create_constraint=True, length=20), server_default=Plan.FREE.value
+    )
     version: Mapped[int]
     created_at: Mapped[datetime]
 
     @classmethod
     def personal_of(cls, user: User) -> Self:
         """The workspace that a person gets with the account."""
-        return cls(id=new_id(), name=user.name, personal=True, version=1, created_at=user.created_at)
+        return cls(id=new_id(), name=user.name, personal=True, plan=Plan.FREE, version=1, created_at=user.created_at)
 
     def resource(self) -> resources.Workspace:
         """The REST representation."""

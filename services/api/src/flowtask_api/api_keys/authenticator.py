@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import Headers
 
-from flowtask_contracts.resources import Role
+from flowtask_contracts.resources import Plan, Role
 
 from ..auth.models import Caller
 from . import queries
@@ -26,6 +26,13 @@ class ApiKeyAuthenticator:
         found = await queries.HOLDER.first(tx, {"digest": digest})
         if found is None:
             return None
-        key_id, workspace_id, user_id, operator, role = found
+        key_id, workspace_id, user_id, operator, role, plan = found
         self._last_use.note(key_id)
-        return Caller(workspace_id=workspace_id, user_id=user_id, role=Role(role), key_id=key_id, operator=operator)
+        return Caller(
+            workspace_id=workspace_id,
+            user_id=user_id,
+            role=Role(role),
+            key_id=key_id,
+            operator=operator,
+            plan=Plan(plan),
+        )

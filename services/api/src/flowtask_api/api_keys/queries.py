@@ -9,15 +9,16 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from flowtask_kit.database.prepared import Prepared
 
-from ..accounts.models import Membership
+from ..accounts.models import Membership, Workspace
 from .models import ApiKey
 
 HOLDER = Prepared(
-    select(ApiKey.id, ApiKey.workspace_id, ApiKey.user_id, ApiKey.operator, Membership.role)
+    select(ApiKey.id, ApiKey.workspace_id, ApiKey.user_id, ApiKey.operator, Membership.role, Workspace.plan)
     .join(
         Membership,
         (Membership.workspace_id == ApiKey.workspace_id) & (Membership.user_id == ApiKey.user_id),
     )
+    .join(Workspace, Workspace.id == ApiKey.workspace_id)
     .where(ApiKey.digest == bindparam("digest"), ApiKey.revoked_at.is_(None))
 )
 """Whom the key of a `digest` belongs to and what they are now; nobody once it is revoked or they left the workspace.

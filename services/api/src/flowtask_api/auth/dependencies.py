@@ -12,6 +12,7 @@ from flowtask_contracts.errors import Forbidden, Unauthorized
 from flowtask_kit.database.transaction import transaction
 
 from ..http.dependencies import Tx, resources_of
+from ..rate_limits.dependencies import limit_caller, limit_failures
 from .models import Caller
 
 _documented = HTTPBearer(
@@ -27,13 +28,18 @@ class Authenticator(Protocol):
 
 
 async def authenticate(request: Request, tx: Tx) -> Caller:
-    """The caller, found in the request's own transaction; Unauthorized when no authenticator knows one."""
+    """The caller, found in the request's own transaction; Unauthorized when no authenticator knows one.
+
+    RateLimited for a caller, or an address whose credentials are refused, that asks too often.
+    """
     authenticators: Sequence[Authenticator] = request.app.state.authenticators
     for authenticator in authenticators:
         caller = await authenticator(tx, request.headers)
         if caller is not None:
             request.state.caller = caller
+            await limit_caller(request, caller)
             return caller
+    await limit_failures(request)
     raise Unauthorized
 
 

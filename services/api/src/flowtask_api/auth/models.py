@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from flowtask_contracts.resources import Role
+from flowtask_contracts.resources import Plan, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,12 @@ class Caller:
     role: Role
     key_id: UUID | None
     operator: bool
+    plan: Plan = Plan.FREE
+
+    @property
+    def credential(self) -> str:
+        """What is counted when limits are per credential: the API key, else the user."""
+        return str(self.key_id or self.user_id)
 
     @property
     def actor(self) -> str:

@@ -1,0 +1,154 @@
+import contextlib
+import time
+
+import httpx2
+import pytest
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+
+from flowtask_api.app import create_app
+from flowtask_api.rate_limits.dependencies import network_of
+from flowtask_contracts.resources import Plan
+
+TASKS = "/api/v1/tasks"
+
+
+@pytest.fixture
+def settings(settings):
+    limits = {Plan.FREE: (10, 4), Plan.PRO: (20, 8), Plan.ENTERPRISE: (30, 12)}
+    return settings.model_copy(update={"rate_limits": limits, "failed_authentications": 5})
+
+
+def told(answer):
+    return tuple(int(answer.headers[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset"))
+
+
+def assert_limited(answer, most):
+    assert answer.status_code == 429
+    error = answer.json()["error"]
+    assert (error["code"], error["message"]) == (
+        "RATE_LIMIT_EXCEEDED",
+        "Too many requests. Please wait a moment and try again.",
+    )
+    wait = int(answer.headers["retry-after"])
+    assert error["retryAfter"] == wait
+    limit, remaining, reset = told(answer)
+    assert (limit, remaining) == (most, 0)
+    assert 50 <= wait <= 60
+    assert abs(reset - time.time() - wait) <= 2
+
+
+async def test_every_answer_tells_the_limit_and_the_one_too_many_is_429(client):
+    for number in range(10):
+        answer = await client.get(TASKS)
+        assert answer.status_code == 200
+        limit, remaining, reset = told(answer)
+        assert (limit, remaining) == (10, 9 - number)
+        assert 55 <= reset - time.time() <= 61
+        assert answer.headers["ratelimit-policy"] == '"requests";q=10;w=60'
+        assert answer.headers["ratelimit"].startswith(f'"requests";r={9 - number};t=')
+    for _ in range(3):
+        assert_limited(await client.get(TASKS), 10)
+
+
+async def test_writes_have_a_limit_of_their_own_and_refusals_do_not_count(client):
+    for number in range(4):
+        answer = await client.post(TASKS, json={"title": "T"})
+        assert answer.status_code == 201
+        assert told(answer)[:2] == (4, 3 - number)
+    for _ in range(20):
+        assert_limited(await client.post(TASKS, json={"title": "T"}), 4)
+    reading = await client.get(TASKS)
+    assert (reading.status_code, told(reading)[:2]) == (200, (10, 5))
+    assert len(reading.json()["data"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", f"{TASKS}/nonsense", 404), ("POST", TASKS, 400), ("GET", f"{TASKS}?page=0", 400), ("GET", TASKS, 200)],
+)
+async def test_refusals_tell_the_limit_too(client, method, path, status):
+    answer = await client.request(method, path, json={} if method == "POST" else None)
+    assert answer.status_code == status
+    assert told(answer)[0] in {4, 10}
+
+
+async def test_a_key_has_its_limit_to_itself_and_a_plan_its_size(client, account, neighbour, db):
+    for _ in range(11):
+        answer = await client.get(TASKS)
+    assert answer.status_code == 429
+    assert (await neighbour.get(TASKS)).status_code == 200
+    await db.execute("UPDATE api.workspaces SET plan = 'PRO' WHERE id = $1", account.workspace_id)
+    answer = await client.get(TASKS)
+    assert (answer.status_code, told(answer)[:2]) == (200, (20, 9))
+
+
+async def test_credentials_that_fail_are_limited_by_address_and_valid_ones_pass(client, stranger):
+    for number in range(5):
+        answer = await stranger.get(TASKS, headers={"Authorization": f"Bearer ft_{number:064x}"})
+        assert answer.status_code == 401
+        assert told(answer)[:2] == (5, 4 - number)
+    for headers in ({"Authorization": f"Bearer ft_{9:064x}"}, {}, {"Authorization": "Basic x"}):
+        assert_limited(await stranger.get(TASKS, headers=headers), 5)
+    assert (await client.get(TASKS)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_what_counts_as_one_address(address, network):
+    assert network_of(address) == network
+
+
+@contextlib.asynccontextmanager
+async def replica(settings, **changes):
+    app = create_app(settings.model_copy(update=changes))
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+            yield client
+
+
+def alone():
+    return REGISTRY.get_sample_value("flowtask_rate_limits_alone")
+
+
+async def test_replicas_share_limits_and_go_on_alone_while_the_server_is_away(settings, account, valkey):
+    url = SecretStr(valkey.url)
+    async with replica(settings, redis_url=url) as one, replica(settings, redis_url=url) as two:
+        answers = [await (one, two)[number % 2].get(TASKS, headers=account.headers) for number in range(12)]
+        assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
+        assert told(answers[9])[:2] == (10, 0)
+
+        valkey.process.kill()
+        answers = [await one.get(TASKS, headers=account.headers) for _ in range(12)]
+        assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2, "its own window, never a 500"
+        assert alone() == 1
+
+        valkey.start()
+        deadline = time.monotonic() + 10
+        while (answer := await one.get(TASKS, headers=account.headers)).status_code != 200:
+            assert time.monotonic() < deadline
+        assert alone() == 0
+        assert told(answer)[:2] == (10, 9), "the server begins anew"
+
+
+async def test_a_server_that_stands_still_delays_one_request_a_little_and_refuses_none(settings, account, valkey):
+    async with replica(settings, redis_url=SecretStr(valkey.url)) as one:
+        assert (await one.get(TASKS, headers=account.headers)).status_code == 200
+        valkey.process.signal("STOP")
+        try:
+            begun = time.monotonic()
+            for _ in range(5):
+                assert (await one.get(TASKS, headers=account.headers)).status_code == 200
+            assert time.monotonic() - begun < 2
+        finally:
+            valkey.process.signal("CONT")

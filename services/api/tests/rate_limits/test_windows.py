@@ -1,0 +1,162 @@
+import asyncio
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowtask_api.rate_limits.memory import MemoryWindows
+from flowtask_api.rate_limits.models import WINDOW_SECONDS, Limit
+from flowtask_api.rate_limits.shared import SharedWindows
+
+WINDOW = WINDOW_SECONDS * 1000
+TEN, THREE = Limit("requests", 10), Limit("writes", 3)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_000_000
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def windows(clock):
+    return MemoryWindows(clock)
+
+
+def test_as_many_calls_pass_as_the_limit_says_and_the_rest_do_not_count(windows, clock):
+    for number in range(10):
+        decision = windows.take("k", [TEN])
+        assert decision.passes
+        assert decision.tightest.remaining == 9 - number
+        clock.now += 1000
+    for _ in range(50):
+        assert not windows.take("k", [TEN]).passes
+    assert windows.take("other", [TEN]).passes
+    clock.now = 1_000_000 + WINDOW
+    assert windows.take("k", [TEN]).passes
+    assert not windows.take("k", [TEN]).passes
+
+
+def test_a_caller_who_asks_evenly_gets_all_of_the_limit_in_every_window(windows, clock):
+    """One call a second for three minutes against three a minute: nine pass, because refusals do not count."""
+    passed = 0
+    for second in range(180):
+        clock.now = 1_000_000 + second * 1000
+        passed += windows.take("k", [THREE]).passes
+    assert passed == 9
+
+
+def test_a_refusal_says_when_the_call_passes_to_the_second(windows, clock):
+    for at in (0, 10, 20):
+        clock.now = 1_000_000 + at * 1000
+        windows.take("k", [THREE])
+    clock.now = 1_000_000 + 30_500
+    decision = windows.take("k", [THREE])
+    assert (decision.wait, decision.refusal.retry_after) == (29.5, 30)
+    clock.now += 29_499
+    assert not windows.take("k", [THREE]).passes
+    clock.now += 1
+    assert windows.take("k", [THREE]).passes
+
+
+def test_a_write_counts_under_both_limits_or_under_none(windows):
+    for _ in range(3):
+        assert windows.take("k", [TEN, THREE]).passes
+    refused = windows.take("k", [TEN, THREE])
+    assert not refused.passes
+    assert refused.tightest.limit is THREE
+    assert windows.take("k", [TEN]).tightest.remaining == 6
+
+
+def test_a_limit_that_became_smaller_counts_what_was_before(windows, clock):
+    for _ in range(8):
+        windows.take("k", [TEN])
+        clock.now += 1000
+    smaller = Limit("requests", 2)
+    decision = windows.take("k", [smaller])
+    assert (decision.passes, decision.tightest.remaining) == (False, 0)
+    clock.now += round(decision.wait * 1000)
+    assert windows.take("k", [smaller]).passes
+
+
+def test_a_limit_of_nothing_lets_nothing_pass(windows):
+    decision = windows.take("k", [Limit("requests", 0)])
+    assert (decision.passes, decision.refusal.retry_after, decision.tightest.remaining) == (False, 60, 0)
+
+
+def test_callers_who_are_quiet_are_forgotten(windows, clock):
+    for number in range(1000):
+        windows.take(f"k{number}", [TEN, THREE])
+    assert len(windows) == 2000
+    clock.now += WINDOW + 1
+    windows.take("k", [TEN])
+    assert len(windows) == 1
+
+
+@given(
+    most=st.integers(min_value=1, max_value=5),
+    steps=st.lists(st.integers(min_value=0, max_value=30_000), min_size=1, max_size=60),
+)
+def test_no_window_ever_holds_more_than_the_limit_and_every_wait_is_right(most, steps):
+    clock = Clock()
+    windows, limit, passed = MemoryWindows(clock), Limit("requests", most), []
+    for step in steps:
+        clock.now += step
+        inside = [at for at in passed if at > clock.now - WINDOW]
+        decision = windows.take("k", [limit])
+        assert decision.passes == (len(inside) < most)
+        if decision.passes:
+            passed.append(clock.now)
+            assert decision.tightest.remaining == most - len(inside) - 1
+        else:
+            then = clock.now + round(decision.wait * 1000)
+            assert len([at for at in inside if at > then - WINDOW]) < most, "after the wait there is room"
+            assert len([at for at in inside if at > then - 1 - WINDOW]) >= most, "and not before"
+
+
+@pytest.fixture
+async def shared(valkey):
+    several = [SharedWindows(valkey.url) for _ in range(2)]
+    yield several
+    for windows in several:
+        await windows.close()
+
+
+async def test_replicas_share_their_windows_and_refusals_do_not_count(shared, valkey):
+    key = str(uuid4())
+    decisions = [await shared[number % 2].take(key, [TEN, THREE]) for number in range(9)]
+    assert [decision.passes for decision in decisions] == [True] * 3 + [False] * 6
+    assert [decision.tightest.remaining for decision in decisions[:3]] == [2, 1, 0]
+    assert 55 < decisions[-1].wait <= 60
+    assert decisions[-1].tightest.limit is THREE
+    reading = await shared[0].take(key, [TEN])
+    assert reading.tightest.remaining == 6
+    assert 0 < valkey.client.pttl(f"flowtask:rate:{{{key}}}:requests") <= 60_000
+    assert valkey.client.zcard(f"flowtask:rate:{{{key}}}:writes") == 3
+
+
+async def test_of_many_at_once_exactly_as_many_pass_as_the_limit_says(shared):
+    key = str(uuid4())
+    decisions = await asyncio.gather(*(shared[number % 2].take(key, [Limit("requests", 37)]) for number in range(200)))
+    assert sum(decision.passes for decision in decisions) == 37
+
+
+async def test_what_has_left_the_shared_window_no_longer_counts(shared, valkey):
+    key = str(uuid4())
+    for _ in range(3):
+        await shared[0].take(key, [THREE])
+    name = f"flowtask:rate:{{{key}}}:writes"
+    refused = await shared[0].take(key, [THREE])
+    first, *_ = valkey.client.zrange(name, 0, -1)
+    valkey.client.zincrby(name, -refused.wait * 1000 - 5, first)
+    assert (await shared[0].take(key, [THREE])).passes
+    assert not (await shared[0].take(key, [THREE])).passes
+    assert not (await shared[0].take(str(uuid4()), [Limit("requests", 0)])).passes
