@@ -1,24 +1,30 @@
-"""`python -m bench [name ...]`: run the named measurements, or all of them."""
+"""`python -m bench [name ...] [--option ...]`: run the named measurements, or all; each gets the options that follow."""
 
+import itertools
 import subprocess
 import sys
 
 MEASUREMENTS = {
     "latency": "from the client having read the 201 to the receiver having the webhook",
     "hookclient": "CPU per request of the outgoing HTTP client",
+    "outages": "each service killed for a minute under load: what is lost, doubled, late",
 }
 
 
 def main() -> None:
-    """Run measurements one after another."""
-    names = sys.argv[1:] or list(MEASUREMENTS)
+    """Run measurements one after another; ends with the status of the first that fails."""
+    words = sys.argv[1:]
+    named = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    names, options = named or list(MEASUREMENTS), words[len(named) :]
     unknown = [name for name in names if name not in MEASUREMENTS]
     if unknown:
         known = "\n".join(f"  {name:12} {what}" for name, what in MEASUREMENTS.items())
         raise SystemExit(f"no measurement called {unknown[0]}; there are:\n{known}")
     for name in names:
         print(f"== {name}: {MEASUREMENTS[name]}", flush=True)
-        subprocess.run([sys.executable, "-m", f"bench.{name}"], check=True)
+        status = subprocess.run([sys.executable, "-m", f"bench.{name}", *options], check=False).returncode
+        if status:
+            raise SystemExit(status)
 
 
 if __name__ == "__main__":

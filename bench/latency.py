@@ -16,6 +16,7 @@ from pathlib import Path
 
 import orjson
 
+from flowtask_local.services import AT_FULL_SPEED
 from flowtask_local.stack import Stack
 
 RATE = 100
@@ -109,7 +110,10 @@ def report(run: Run) -> tuple[float, float]:
 
 async def main() -> None:
     """Start a stack in a temporary folder, measure, print."""
-    with tempfile.TemporaryDirectory(prefix="flowtask-bench-") as folder, Stack(Path(folder) / "home") as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="flowtask-bench-") as folder,
+        Stack(Path(folder) / "home", extra_env=AT_FULL_SPEED) as stack,
+    ):
         await asyncio.to_thread(stack.up)
         seed = await asyncio.to_thread(stack.seed)
         run = Run()

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from flowtask_local.services import AT_FULL_SPEED
 from flowtask_local.stack import Stack
 
 
@@ -19,7 +20,7 @@ def replicas() -> dict[str, int]:
 def stack(tmp_path_factory: pytest.TempPathFactory, replicas: dict[str, int]) -> Iterator[Stack]:
     """Servers as durable as in production, and all services, for one module."""
     home = tmp_path_factory.mktemp("e2e") / "home"
-    env = {"webhook-dispatcher": {"FLOWTASK_WEBHOOKS_MAX_ENDPOINTS": "1000"}}
+    env = AT_FULL_SPEED | {"webhook-dispatcher": {"FLOWTASK_WEBHOOKS_MAX_ENDPOINTS": "1000"}}
     with Stack(Path(home), replicas=replicas, extra_env=env, durable=True) as running:
         running.up()
         running.seed()

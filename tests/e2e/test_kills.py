@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,8 +9,8 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
+from e2e.outages import died_at
 from e2e.receivers import Receiver, verifies_as_plain_hmac, verifies_as_standard_webhook
-from flowtask_local.services import ServiceProcess
 from flowtask_local.stack import Stack
 
 WRITES = 1000
@@ -62,12 +61,6 @@ async def subscribed(client: httpx2.AsyncClient, receiver: Receiver) -> AsyncIte
         yield endpoint
     finally:
         await client.delete(f"/webhooks/{endpoint['id']}")
-
-
-def died_at(process: ServiceProcess, crashpoint: str) -> None:
-    """The process was killed by itself, exactly there."""
-    assert process.wait(30) == -signal.SIGKILL
-    assert any("crashpoint reached" in line and crashpoint in line for line in process.log_lines[-50:])
 
 
 def rows(stack: Stack, statement: str) -> list[str]:

@@ -96,6 +96,24 @@ async def test_an_answer_comes_back(desk):
     assert await desk.ask(ReadNote(workspace_id=WORKSPACE, note_id=note.id), Note) == Note(id=note.id, text="hello")
 
 
+async def test_nobody_can_have_an_answer_said_where_only_the_answering_service_may_speak(world):
+    notes, desk = world.resources(), world.resources("front-desk")
+    answering(notes)
+    await world.connected(desk, notes)
+    overheard = []
+
+    async def overhear(message):
+        overheard.append(message.subject)
+
+    await desk.bus.subscribe("events.note.forged", overhear)
+    forged = write("forged").model_dump_json(by_alias=True).encode()
+    await desk.bus.client.publish(WriteNote.bus_subject(), forged, reply="events.note.forged")
+    for _ in range(3):
+        await desk.commands.ask(write("asked"), WrittenNote)
+    assert overheard == []
+    assert world.sql("SELECT DISTINCT text FROM notes.notes").split() == ["asked"]
+
+
 async def test_a_refusal_comes_back_as_the_error_it_was(desk):
     with pytest.raises(NotFound, match="Note not found"):
         await desk.ask(ReadNote(workspace_id=WORKSPACE, note_id=new_id()), Note)

@@ -107,6 +107,18 @@ async def test_a_service_that_needs_the_bus_is_ready_once_it_is_connected(serve)
     await eventually(is_ready)
 
 
+async def test_a_service_that_needs_the_bus_is_not_ready_while_it_is_connected_but_hears_nothing_yet(serve):
+    client = await serve(needs_bus=True)
+    bus = client.app.state.resources.bus
+    await bus.ready.wait()
+    bus.ready.clear()
+    answer = await ready(client)
+    assert bus.connected
+    assert (answer.status_code, answer.json()["bus"]) == (503, "away")
+    bus.ready.set()
+    assert (await ready(client)).status_code == 200
+
+
 async def test_a_draining_service_is_alive_and_not_ready(serve):
     client = await serve()
     await ready(client)

@@ -18,7 +18,7 @@ from flowtask_contracts.base import Contract
 from flowtask_contracts.commands import Command, Reply
 from flowtask_contracts.errors import Conflict, FlowTaskError, ServiceUnavailable, ValidationFailed
 from flowtask_kit import logs, metrics, traces
-from flowtask_kit.bus.connection import Bus
+from flowtask_kit.bus.connection import Bus, is_inbox
 from flowtask_kit.bus.models import CommandRecord
 from flowtask_kit.database.engine import Database
 from flowtask_kit.database.transaction import transaction
@@ -50,6 +50,10 @@ class Answers:
         """Have `function` answer a command; it gets the transaction first and raises FlowTaskError to refuse."""
 
         async def answer(message: NatsMessage) -> bytes:
+            if message.reply_to and not is_inbox(message.reply_to):  # the bus would take our answer for a word of ours
+                log.error("command wants its answer said elsewhere", command=command.bus_subject())
+                message.reply_to = ""
+                return b""
             reply = await self._answer(command, function, message)
             body = reply.model_dump_json(by_alias=True).encode()
             if len(body) > MAX_REPLY_BYTES:  # NATS would refuse it, and the asker would wait in vain

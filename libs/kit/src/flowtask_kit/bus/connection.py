@@ -61,6 +61,11 @@ class Bus:
         return self.client is not None and self.client.is_connected
 
     @property
+    def hearing(self) -> bool:
+        """True while connected with every subscription in place: what is sent to this process arrives."""
+        return self.connected and self.ready.is_set()
+
+    @property
     def away(self) -> bool:
         """True while an established connection is lost: what is sent now would wait in a buffer."""
         return self.client is not None and not self.client.is_connected
@@ -117,7 +122,8 @@ class Bus:
                     subject, listener = self._unheard[0]
                     await self.client.subscribe(subject, cb=listener)
                     self._unheard.pop(0)
-                await self.client.flush(2)  # the server has all subscriptions once it answers
+                await self.client.flush(2)  # its ping overtakes what is still buffered
+                await self.client.flush(2)  # once this one is answered the server has all subscriptions
             except (NatsError, OSError, TimeoutError) as error:
                 log.warning("bus not ready, trying again", error=repr(error), retry_in=delay)
                 await asyncio.sleep(delay)
@@ -163,3 +169,8 @@ class Bus:
 def inbox_prefix(service: str) -> str:
     """Where a service hears replies; its permissions let nobody else subscribe there."""
     return f"_INBOX_{service}"
+
+
+def is_inbox(subject: str) -> bool:
+    """True where some service hears replies."""
+    return subject.startswith(inbox_prefix(""))

@@ -44,7 +44,7 @@ class Readiness:
             return False, {"service": "draining"}
         async with self._one_at_a_time:
             if self._kept is None or time.monotonic() - self._kept[0] > READINESS_SECONDS:
-                parts = {"database": await self._database(), "bus": "ok" if self._resources.bus.connected else "away"}
+                parts = {"database": await self._database(), "bus": "ok" if self._resources.bus.hearing else "away"}
                 ready = parts["database"] == "ok" and (parts["bus"] == "ok" or not self._needs_bus)
                 self._kept = (time.monotonic(), ready, parts)
             return self._kept[1], self._kept[2]

@@ -53,10 +53,10 @@ class Sending:
         """Try up to a batch of mails once; False when none was due."""
         async with transaction(self._database, self._wake) as tx:
             claimed, found = await self._claim(tx)
-        crashpoint("mailer.after-claim")
-        outcomes = await asyncio.gather(*(self._send(each.message) for each in claimed))
-        crashpoint("mailer.after-send")
         if claimed:
+            crashpoint("mailer.after-claim")
+            outcomes = await asyncio.gather(*(self._send(each.message) for each in claimed))
+            crashpoint("mailer.after-send")
             async with transaction(self._database, self._wake) as tx:
                 await self._settle(tx, claimed, outcomes)
         return found
