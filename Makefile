@@ -7,8 +7,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Relative paths on purpose: the clone may lie in a folder with spaces.
 BIN := .venv/bin
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
+# An environment that was made in another folder, or whose Python is gone, is made anew.
+ANEW := $(if $(wildcard .venv),$(shell tools/local/uv.sh fits || echo anew))
 
-.PHONY: help up down demo test test-fast check format documents lock e2e bench clean
+.PHONY: help up down demo doctor reset test test-fast check format documents lock e2e bench clean anew
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,11 +18,17 @@ help: ## print this list
 up: .venv/.synced ## start FlowTask on this machine; Ctrl-C ends it
 	@exec $(BIN)/flowtask up --with-parent
 
-down: ## end a FlowTask that was started from this folder
+down: $(ANEW:anew=.venv/.synced) ## end a FlowTask that was started from this folder
 	@if [ -x $(BIN)/flowtask ]; then exec $(BIN)/flowtask down; else echo "Nothing runs: nothing is installed here yet."; fi
 
 demo: .venv/.synced ## see a task's webhooks arrive, signatures checked
 	@exec $(BIN)/flowtask demo
+
+doctor: .venv/.synced ## check this machine and this folder, and say what to do
+	@exec $(BIN)/flowtask doctor
+
+reset: .venv/.synced ## remove the local data, after asking
+	@exec $(BIN)/flowtask reset
 
 test: .venv/.synced ## all tests: real PostgreSQL, real NATS, real processes
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -61,6 +69,6 @@ clean: ## remove what was built or cached; .flowtask, with its data, stays
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 
 # Everything above stands on this: the environment, made again only when a dependency has changed.
-.venv/.synced: uv.lock $(PROJECTS) tools/local/uv.sh
+.venv/.synced: uv.lock $(PROJECTS) tools/local/uv.sh $(ANEW)
 	@tools/local/uv.sh sync --frozen
 	@touch .venv/.synced

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from flowtask_local.services import SERVICES
 from flowtask_local.stack import Stack
 from flowtask_local.testing import (  # noqa: F401 - fixtures for the tests of this folder
     nats_authorization,
@@ -66,7 +67,7 @@ def bin_dir(tmp_path_factory):
     """A folder of console scripts with the names and the manners of the real services."""
     folder = tmp_path_factory.mktemp("programs") / "bin with spaces"
     folder.mkdir()
-    for program in ("flowtask-api", "flowtask-webhook-dispatcher", "flowtask-bootstrap"):
+    for program in (*(spec.program for spec in SERVICES), "flowtask-bootstrap"):
         script = folder / program
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{HERE / "stand_in.py"}" {program} "$@"\n')
         script.chmod(0o755)

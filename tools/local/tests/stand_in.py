@@ -38,7 +38,10 @@ def serve():
         sys.exit(3)
     if os.environ.get("STAND_IN_SLEEPS"):
         signal.pause()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["FLOWTASK_PORT"])), Handler)
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["FLOWTASK_PORT"])), Handler)
+    except OSError as error:
+        sys.exit(str(error))
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     log("started", port=server.server_port)
     server.serve_forever()
@@ -56,5 +59,5 @@ match sys.argv[2:]:
         print(json.dumps({"id": "k1", "name": "local", "key": "ft_secret", "workspaceId": "w1"}), flush=True)  # noqa: T201
     case other:
         told = {name: value for name, value in os.environ.items() if name.startswith("FLOWTASK_")}
-        Path(f"{sys.argv[1]}-{'-'.join(other)}.json").write_text(json.dumps(told), encoding="utf-8")
+        Path("logs", f"{sys.argv[1]}-{'-'.join(other)}.json").write_text(json.dumps(told), encoding="utf-8")
         log("done")

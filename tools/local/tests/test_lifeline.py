@@ -99,7 +99,8 @@ def test_a_guardian_that_was_killed_is_replaced_before_the_next_child_starts(liv
     script = (
         "import json, signal\n"
         "from flowtask_local import lifeline; from flowtask_local.process import Process\n"
-        "first = Process('first', ['/bin/sleep', '1000'], env={}); first.start()\n"
+        "first = Process('first', ['/bin/sh', '-c', 'echo up; sleep 1000'], env={}); first.start()\n"
+        "first.wait_for_line('up', 30)\n"
         "guardian = lifeline.lifeline()._guardian; guardian.kill(); guardian.wait()\n"
         "second = Process('second', ['/bin/sleep', '1000'], env={}); second.start()\n"
         "print(json.dumps([first.pid, second.pid, lifeline.lifeline()._guardian.pid]), flush=True)\n"
@@ -107,8 +108,9 @@ def test_a_guardian_that_was_killed_is_replaced_before_the_next_child_starts(liv
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as supervisor:
         pids = json.loads(supervisor.stdout.readline())
-        assert living(pids) == set(pids)
+        before = living(pids)
 
         supervisor.kill()
 
         eventually(lambda: not living(pids), timeout=5)
+    assert before == set(pids)

@@ -11,7 +11,7 @@ ALICE = 'authorization { users: [ { user: alice, password: "secret", permissions
 
 
 async def test_acknowledged_messages_survive_a_sigkill(tmp_path):
-    with EmbeddedNats(tmp_path / 'with "spaces"' / "nats") as server:
+    with EmbeddedNats(tmp_path / 'with "spaces" \\ and größere ☂' / "nats") as server:
         client = await nats.connect(server.url())
         jetstream = client.jetstream()
         await jetstream.add_stream(name="KEPT", subjects=["kept"])

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from flowtask_local.errors import NotReadyError, ProcessEndedError
-from flowtask_local.process import Process
+from flowtask_local.process import Process, run_to_end
 
 
 @pytest.fixture
@@ -138,3 +138,9 @@ def test_signals_that_the_parent_ignores_are_not_ignored_by_the_child():
         process.wait(5)
 
     assert process.log_lines == ["0 0"]
+
+
+def test_the_last_words_of_a_command_that_fails_are_always_told(run):
+    for _ in range(20):
+        with pytest.raises(ProcessEndedError, match="the reason"):
+            run_to_end([run("echo the reason; exit 3")], timeout=20)

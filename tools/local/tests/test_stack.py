@@ -1,10 +1,12 @@
 # ruff: noqa: S310 - the addresses and commands are this file's own
 import http.client
+import http.server
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import urllib.request
 from pathlib import Path
@@ -47,7 +49,13 @@ def test_a_stack_comes_up_serves_crashes_restarts_and_ends(make_stack, living, t
 
     stack.up()
 
-    assert [process.name for process in stack.processes] == ["api", "webhook-dispatcher", "webhook-dispatcher-2"]
+    assert [process.name for process in stack.processes] == [
+        "api",
+        "webhook-dispatcher",
+        "webhook-dispatcher-2",
+        "billing",
+        "mailer",
+    ]
     assert all(process.ready for process in stack.processes)
     assert {("api", "started"), ("webhook-dispatcher-2", "started")} <= set(heard)
     third = stack.add_replica("webhook-dispatcher", env={"EXTRA": "yes"})
@@ -73,7 +81,7 @@ def test_a_stack_comes_up_serves_crashes_restarts_and_ends(make_stack, living, t
     pids = [process.pid for process in (*processes, stack.postgres, stack.nats)]
     stack.close()
     assert not living(pids)
-    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert [process.returncode for process in processes] == [0] * len(processes)
     assert (tmp_path / "home dir" / "logs" / "api.log").read_text().count('"event": "drained"') == 2
 
 
@@ -81,10 +89,11 @@ def test_each_service_is_told_its_own_secrets_and_nothing_more(make_stack, tmp_p
     os.environ["SOMETHING_OF_THE_SHELL"] = "private"
     stack = make_stack(credentials=CREDENTIALS, extra_env={"api": {"FLOWTASK_CRASHPOINTS": "a:1"}})
     stack.up()
-    api, dispatcher = (environment_of(stack.service(spec.name)) for spec in SERVICES)
+    told = {spec.name: environment_of(stack.service(spec.name)) for spec in SERVICES}
+    api, dispatcher = told["api"], told["webhook-dispatcher"]
     del os.environ["SOMETHING_OF_THE_SHELL"]
 
-    assert set(api) - set(dispatcher) == {"CLERK_SECRET_KEY", "FLOWTASK_CRASHPOINTS"}
+    assert set(api) - set(dispatcher) == {"FLOWTASK_RATE_LIMITS", "FLOWTASK_CRASHPOINTS"}
     assert set(dispatcher) - set(api) == {
         "FLOWTASK_WEBHOOKS_SECRET_KEYS",
         "FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS",
@@ -95,17 +104,13 @@ def test_each_service_is_told_its_own_secrets_and_nothing_more(make_stack, tmp_p
     assert dispatcher["FLOWTASK_DATABASE_URL"].startswith("postgresql://flowtask_webhook_dispatcher:")
     assert dispatcher["FLOWTASK_NATS_URL"].startswith("nats://webhook-dispatcher:")
     secrets = json.loads((tmp_path / "home dir" / "secrets.json").read_text())
-    for told, other in ((api, "webhook-dispatcher"), (dispatcher, "api")):
-        for secret in (
-            secrets["postgresSuperuser"],
-            secrets["natsAdmin"],
-            secrets[f"postgres:{other}"],
-            secrets[f"nats:{other}"],
-        ):
-            assert secret not in json.dumps(told)
-    bootstrap = json.loads((tmp_path / "home dir" / "flowtask-bootstrap-.json").read_text())
+    for name, environment in told.items():
+        others = [f"{kind}:{other}" for kind in ("postgres", "nats") for other in told if other != name]
+        for secret in ("postgresSuperuser", "natsAdmin", *others):
+            assert secrets[secret] not in json.dumps(environment)
+    bootstrap = json.loads((tmp_path / "home dir" / "logs" / "flowtask-bootstrap-.json").read_text())
     assert json.loads(bootstrap["FLOWTASK_BOOTSTRAP_ROLE_PASSWORDS"])["api"] == secrets["postgres:api"]
-    assert (tmp_path / "home dir" / "flowtask-api-migrate.json").exists()
+    assert (tmp_path / "home dir" / "logs" / "flowtask-api-migrate.json").exists()
 
 
 def test_the_demo_user_is_made_once_and_its_key_is_in_no_log(make_stack, tmp_path):
@@ -155,6 +160,67 @@ def test_ports_that_are_taken_at_the_last_moment_are_replaced_too(make_stack):
         stack.start("api")
         assert api.port != wished
         assert api.ready
+
+
+def test_ports_that_are_taken_again_and_again_are_replaced_again_and_again(make_stack, monkeypatch):
+    stack = make_stack()
+    make, taken = stack._make_servers, []
+
+    def make_and_take():
+        servers = make()
+        if len(taken) < 2:
+            taken.append(socket.create_server(("127.0.0.1", servers[0].port)))
+        return servers
+
+    monkeypatch.setattr(stack, "_make_servers", make_and_take)
+    stack.start_servers()
+    assert stack.postgres.sql("SELECT 1") == "1\n"
+    for thief in taken:
+        assert thief.getsockname()[1] != stack.postgres.port
+        thief.close()
+
+
+@pytest.fixture
+def stranger():
+    """Listens on a port and answers 200 to everything, as another FlowTask that took it at the last moment would."""
+    listening = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def listen(port):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        listening.append(server)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+
+    yield listen
+    for server in listening:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells without help who listens on a port")
+def test_the_answer_of_a_stranger_on_our_port_is_not_taken_for_ours(make_stack, stranger):
+    stack = make_stack()
+    stack._open()
+    stack._servers = stack._make_servers()
+    monitor = stack.nats.monitor_port
+    stranger(monitor)
+    stack.start_servers()
+    assert stack.nats.monitor_port != monitor
+    assert stack.nats.healthy
+
+    (api,) = stack._replicas_of(stack.specs["api"])
+    wished = api.port
+    stranger(wished)
+    stack.start("api")
+    assert api.port != wished
+    assert api.ready
 
 
 def test_a_service_that_refuses_to_start_is_shown_with_its_last_words(make_stack):

@@ -1,6 +1,7 @@
 # ruff: noqa: S606 - the commands are this file's own
 """`flowtask up` with stand-in services: how it ends, and what it says of what it cannot do."""
 
+import contextlib
 import json
 import os
 import pty
@@ -12,6 +13,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from flowtask_local.services import SERVICES
 
 CLI = Path(__file__).with_name("cli.py")
 
@@ -66,7 +69,7 @@ def test_what_dies_comes_back_and_a_signal_ends_everything(up, everybody, living
     for pid in before[1:]:
         os.kill(pid, signal.SIGKILL)
 
-    names = ("PostgreSQL", "NATS", "api", "webhook-dispatcher")
+    names = ("PostgreSQL", "NATS", *(spec.name for spec in SERVICES))
     eventually(lambda: all(f"{name} runs again." in shown() for name in names), timeout=30)
     pids = everybody()
     assert set(before) & set(pids) == {process.pid}
@@ -76,7 +79,7 @@ def test_what_dies_comes_back_and_a_signal_ends_everything(up, everybody, living
     assert process.wait(20) == 0
     assert not living(pids)
     assert not (home / "local.json").exists()
-    assert shown().count("info    drained") == 2
+    assert shown().count("info    drained") == len(SERVICES)
     assert shown().endswith("Ended; nothing runs any more.\n")
     assert "Traceback" not in shown()
 
@@ -158,6 +161,32 @@ def test_a_taken_port_is_said_and_replaced_and_a_screen_that_goes_away_holds_not
     assert f"Port {wished} is taken: api listens on {given}.\n" in shown
     assert process.wait(20) == 0
     assert not living(pids)
+
+
+def test_a_port_that_is_taken_while_its_service_is_down_is_said_and_replaced(up, home, eventually):
+    process, shown = up()
+    told = json.loads((home / "local.json").read_text())
+    lost = int(told["apiUrl"].rpartition(":")[2])
+    os.kill(told["services"]["api"]["pid"], signal.SIGKILL)
+    with listening(lost, eventually):
+        eventually(lambda: "api runs again." in shown(), timeout=20)
+    given = int(json.loads((home / "local.json").read_text())["apiUrl"].rpartition(":")[2])
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(20) == 0
+    assert f"Port {lost} is taken: api listens on {given}.\n" in shown()
+
+
+def listening(port, eventually):
+    servers = []
+
+    def listens():
+        with contextlib.suppress(OSError):
+            servers.append(socket.create_server(("127.0.0.1", port)))
+        return servers
+
+    eventually(listens)
+    return servers[0]
 
 
 def test_down_ends_one_that_is_still_starting(up, home, bin_dir, eventually):

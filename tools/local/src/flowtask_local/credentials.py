@@ -1,8 +1,10 @@
 """Which provider credential goes to which service, and to nobody else. Values are never printed."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+
+from .errors import LocalError
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "api": ("CLERK_SECRET_KEY", "CLERK_WEBHOOK_SECRET", "CLERK_PUBLISHABLE_KEY"),
@@ -24,12 +26,12 @@ def read_env_file(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     known = {name for names in OWNERS.values() for name in names}
-    found: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = _ASSIGNMENT.fullmatch(line.strip())
-        if match is not None and match[1] in known and (value := _value(match[2])):
-            found[match[1]] = value
-    return found
+    return {name: value for name, text in _assignments(path) if name in known and (value := _value(text))}
+
+
+def names_in(path: Path) -> list[str]:
+    """Every name that the file gives a value, known or not, in its order."""
+    return list(dict.fromkeys(name for name, text in _assignments(path) if _value(text)))
 
 
 def for_service(service: str, credentials: Mapping[str, str], *, read: Collection[str] = READ) -> dict[str, str]:
@@ -40,6 +42,18 @@ def for_service(service: str, credentials: Mapping[str, str], *, read: Collectio
 def unread(credentials: Mapping[str, str], *, read: Collection[str] = READ) -> list[str]:
     """The names of credentials that are set but which no service reads."""
     return sorted(set(credentials) - set(read))
+
+
+def _assignments(path: Path) -> Iterator[tuple[str, str]]:
+    """Name and text after `=` of each line; LocalError when the file is not text."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise LocalError(f"{path.absolute()} is not text in UTF-8: save it as such, or remove it.") from None
+    for line in lines:
+        match = _ASSIGNMENT.fullmatch(line.strip())
+        if match is not None:
+            yield match[1], match[2]
 
 
 def _value(text: str) -> str:

@@ -3,13 +3,14 @@
 LocalError
 +- ProcessEndedError       a process ended although it was needed
 +- NotReadyError           a process lives but was not ready in time
-+- HomeHeldError           another `flowtask up` holds this folder
++- HomeHeldError           another FlowTask holds this folder
 +- BrokenHomeError         what lies in the folder does not fit together
 +- ApiAwayError            the API does not answer now; asking later may help
 +- ApiRefusedError         the API refused a call
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 
 class LocalError(Exception):
@@ -39,11 +40,15 @@ class NotReadyError(LocalError):
 
 
 class HomeHeldError(LocalError):
-    """Another `flowtask up` holds this folder; `pid` is its process, or None when it did not say."""
+    """Another FlowTask holds this folder; `pid` is its process and `since` when it took it, None when it did not say."""
 
-    def __init__(self, home: str, pid: int | None) -> None:
-        holder = "another `flowtask up`" if pid is None else f"another `flowtask up` (process {pid})"
-        super().__init__(f"{home} is held by {holder}; end it with `flowtask down` or use another folder.")
+    def __init__(self, home: str, pid: int | None, since: datetime | None = None) -> None:
+        process = [] if pid is None else [f"process {pid}"]
+        details = ", ".join([*process, *([] if since is None else [f"since {since:%Y-%m-%d %H:%M:%S}"])])
+        super().__init__(
+            f"{home} is held by another FlowTask{f' ({details})' if details else ''}: use that one, end it with "
+            "`make down` or `flowtask down`, or choose another folder with --home."
+        )
         self.pid = pid
 
 

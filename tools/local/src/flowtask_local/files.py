@@ -27,9 +27,15 @@ def write_json(path: Path, value: Any, mode: int = 0o600) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n", mode)
 
 
-def read_json(path: Path, default: Any) -> Any:
-    """The JSON in the file, or the default when there is no file or it is not JSON."""
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in the file; an empty one when there is no file, or something else is in it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        return default
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def half_written(path: Path) -> list[Path]:
+    """What crashes in the middle of `write_text` to this file have left beside it."""
+    return sorted(path.parent.glob(f".{path.name}.????????"))

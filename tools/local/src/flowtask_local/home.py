@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from datetime import datetime
 from pathlib import Path
 
 from .errors import BrokenHomeError, HomeHeldError
@@ -16,6 +17,11 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._lock: int | None = None
+
+    @property
+    def lock_file(self) -> Path:
+        """What the holder keeps locked; it names its process."""
+        return self.path / "lock"
 
     @property
     def local_file(self) -> Path:
@@ -65,6 +71,10 @@ class Home:
         """The file that one process keeps locked while it lives."""
         return self.path / f"{name}.lock"
 
+    def locks(self) -> list[Path]:
+        """Every such file that there is."""
+        return sorted(self.path.glob("*.lock"))
+
     def make(self) -> None:
         """Make the folder, closed to others; root leaves it passable, for PostgreSQL runs as somebody else then."""
         if not self.path.exists():
@@ -73,14 +83,18 @@ class Home:
 
     def hold(self) -> None:
         """Take the folder; HomeHeldError, which names the process, when another one has it."""
-        self.make()
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        if not _lock(handle):
-            os.close(handle)
-            raise HomeHeldError(str(self.path), self.holder())
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        self._lock = handle
+        while self._lock is None:
+            self.make()
+            handle = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _lock(handle):
+                os.close(handle)
+                raise HomeHeldError(str(self.path), self.holder(), self.since())
+            if _is_at(handle, self.lock_file):
+                self._lock = handle
+            else:  # a `flowtask reset` has just removed this file: the one that counts is another
+                os.close(handle)
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Give the folder back."""
@@ -92,24 +106,27 @@ class Home:
     def wait_for_leftovers(self, timeout: float = _LEFTOVER_SECONDS) -> None:
         """Wait until every process of a crashed predecessor is gone, so that ports and data are free again."""
         deadline = time.monotonic() + timeout
-        for lock in sorted(self.path.glob("*.lock")):
-            while _is_locked(lock):
+        for lock in self.locks():
+            while is_locked(lock):
                 if time.monotonic() > deadline:
-                    raise BrokenHomeError(f"{lock.stem} of an earlier start still runs and holds {lock}.")
+                    raise BrokenHomeError(still_runs(lock))
                 time.sleep(0.05)
 
     @property
     def taken(self) -> bool:
         """True while a living process holds the folder."""
-        return _is_locked(self.path / "lock")
+        return is_locked(self.lock_file)
 
     def holder(self) -> int | None:
         """The process that holds the folder now; None when nobody does. A crashed holder holds nothing."""
-        lock = self.path / "lock"
-        if not self.taken:
+        return process_in(self.lock_file) if self.taken else None
+
+    def since(self) -> datetime | None:
+        """When the holder took the folder; None when nobody holds it."""
+        try:
+            return datetime.fromtimestamp(self.lock_file.stat().st_mtime).astimezone() if self.taken else None
+        except FileNotFoundError:
             return None
-        text = lock.read_text(encoding="utf-8").strip()
-        return int(text) if text.isdigit() else None
 
 
 def _lock(handle: int) -> bool:
@@ -124,7 +141,30 @@ def _lock(handle: int) -> bool:
     return False
 
 
-def _is_locked(path: Path) -> bool:
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether this open file is the one that lies at the path now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def still_runs(lock: Path) -> str:
+    """The sentence about a process of an earlier start that holds its lock."""
+    pid = process_in(lock)
+    return (
+        f"{lock.stem} of an earlier start still runs and holds {lock}: "
+        f"end it{'' if pid is None else f' with `kill -9 {pid}`'} and start again."
+    )
+
+
+def process_in(lock: Path) -> int | None:
+    """The process id that a lock file names; None when it names none."""
+    text = lock.read_text(encoding="utf-8", errors="replace").strip()
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def is_locked(path: Path) -> bool:
     """Whether a living process holds this lock; a lock file alone says nothing."""
     try:
         handle = os.open(path, os.O_RDWR)

@@ -5,7 +5,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from .files import read_json, write_json
+from .files import read_object, write_json
+
+SUPERUSER = "postgresSuperuser"
+"""Under this name the password stands without which the database cannot be opened."""
 
 
 class Keys:
@@ -13,12 +16,12 @@ class Keys:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: dict[str, Any] = read_json(path, default={})
+        self._kept = read_object(path)
 
     @property
     def superuser(self) -> str:
         """Password of PostgreSQL's superuser."""
-        return self._password("postgresSuperuser")
+        return self._password(SUPERUSER)
 
     @property
     def nats_admin(self) -> str:

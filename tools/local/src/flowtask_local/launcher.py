@@ -64,7 +64,17 @@ def _hold(path: str) -> None:
             time.sleep(0.02)
         else:
             break
+    _sign(handle)
     os.set_inheritable(handle, True)
+
+
+def _sign(handle: int) -> None:
+    """Write down who has the lock, for those who wait for it; a full disk is no reason not to start."""
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+    except OSError:
+        return
 
 
 def _remove(path: str) -> None:

@@ -1,5 +1,6 @@
 """The output of processes: kept in memory, kept in files, and made readable."""
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -23,11 +24,12 @@ class LogFile:
         self._file = self._fresh()
 
     def write(self, line: bytes) -> None:
-        """Append one line, newline included."""
-        if self._file.tell() > _FILE_BYTES:
-            self._file.close()
-            self._file = self._fresh()
-        self._file.write(line)
+        """Append one line, newline included; one that a full disk does not take is left out, for nobody may wait for a log."""
+        with contextlib.suppress(OSError):
+            if self._file.tell() > _FILE_BYTES:
+                full, self._file = self._file, self._fresh()
+                full.close()
+            self._file.write(line)
 
     def close(self) -> None:
         """Close the file; writing afterwards is an error."""

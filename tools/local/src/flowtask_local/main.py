@@ -76,6 +76,14 @@ def _run(home: Path, arguments: argparse.Namespace) -> int:
             forward_to=arguments.forward,
             for_machines=arguments.json,
         )
+    if arguments.command == "doctor":
+        from .doctor.main import doctor  # noqa: PLC0415
+
+        return doctor(home, as_json=arguments.json)
+    if arguments.command == "reset":
+        from .reset import reset  # noqa: PLC0415
+
+        return reset(home, yes=arguments.yes)
     from .down import down  # noqa: PLC0415
 
     return down(home)
@@ -112,7 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     listen.add_argument("--forward", metavar="URL", help="POST each webhook to your app, and answer as it does")
     listen.add_argument("--json", action="store_true", help="one JSON object per line; notices go to stderr")
-    for command in (up, down, demo, listen):
+    doctor = commands.add_parser(
+        "doctor", help="check this machine and this folder, and say what to do; changes nothing"
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    reset = commands.add_parser("reset", help="remove the local data, after asking")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    for command in (up, down, demo, listen, doctor, reset):
         command.add_argument(
             "--home",
             default=".flowtask",

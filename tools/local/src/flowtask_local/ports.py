@@ -4,9 +4,10 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from .files import read_json, write_json
+from .files import read_object, write_json
 
 HOST = "127.0.0.1"
+_HIGHEST = 65535
 
 
 def free_port() -> int:
@@ -31,13 +32,18 @@ def is_free(port: int) -> bool:
         return probe.connect_ex((HOST, port)) != 0
 
 
+def remembered(path: Path) -> dict[str, int]:
+    """The ports that a folder used last time, by name; what is no port is left out."""
+    return {name: port for name, port in read_object(path).items() if type(port) is int and 0 < port <= _HIGHEST}
+
+
 class PortBook:
     """Gives each name a port and remembers it in a file: the one of last time, else the default, else a free one."""
 
     def __init__(self, path: Path, defaults: Mapping[str, int]) -> None:
         self._path = path
         self._defaults = dict(defaults)
-        self._ports: dict[str, int] = {name: int(port) for name, port in read_json(path, default={}).items()}
+        self._ports = remembered(path)
         self._given: dict[str, int] = {}
         self.replaced: dict[str, tuple[int, int]] = {}
 
@@ -54,6 +60,7 @@ class PortBook:
         if wished not in {0, given}:
             self.replaced[name] = (wished, given)
         self._given[name] = given
-        self._ports[name] = given
-        write_json(self._path, self._ports)
+        if self._ports.get(name) != given:
+            self._ports[name] = given
+            write_json(self._path, self._ports)
         return given

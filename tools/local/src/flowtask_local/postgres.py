@@ -16,7 +16,7 @@ from . import ports
 from .errors import BrokenHomeError, LocalError, ProcessEndedError
 from .logs import LineSink
 from .privileges import Identity, stand_in
-from .process import Process
+from .process import Process, run_to_end
 
 SUPERUSER = "postgres"
 
@@ -37,6 +37,7 @@ _BIN = _INSTALL / "bin"
 _ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _START_SECONDS = 60.0
 _PORT_TRIES = 5
+_COMMAND_SECONDS = 30.0
 _SETTINGS = {
     "listen_addresses": ports.HOST,
     "unix_socket_directories": "",
@@ -105,6 +106,14 @@ class EmbeddedPostgres:
     def url(self, database: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
         """A `postgresql://` URL; without a user, the superuser's."""
         return f"postgresql://{user}:{password or self.password}@{ports.HOST}:{self.port}/{database}"
+
+    def version(self) -> str:
+        """What the programs say of themselves, run as the user whom they serve; LocalError when one does not run."""
+        for name in ("initdb", "psql", "postgres"):
+            command: list[str | Path] = [_BIN / name, "--version"]
+            asked = Process(name, command, env=_ENV, identity=stand_in(self.data_dir), needs=_needs())
+            run_to_end([asked], _COMMAND_SECONDS)
+        return asked.log_lines[-1]
 
     def start(self) -> None:
         """Start the server and return when it accepts connections; makes the data folder when there is none."""
@@ -219,7 +228,7 @@ class EmbeddedPostgres:
             self._check_owner()
             return
         if self.data_dir.exists() and any(self.data_dir.iterdir()):
-            raise BrokenHomeError(f"{self.data_dir} is not empty and not a PostgreSQL data folder.")
+            raise BrokenHomeError(f"{self.data_dir} is not empty and not a PostgreSQL data folder; choose another.")
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.data_dir.with_name(f"{self.data_dir.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -255,10 +264,7 @@ class EmbeddedPostgres:
             lock=self._lock,
             needs=[*_needs(), f"{fresh}/", str(password_file)],
         )
-        with initdb:
-            initdb.start()
-            if initdb.wait(timeout=120.0) != 0:
-                raise ProcessEndedError("initdb", initdb.returncode, initdb.log_lines[-20:])
+        run_to_end([initdb], timeout=120.0)
 
     def _check_owner(self) -> None:
         owner = self.data_dir.stat().st_uid

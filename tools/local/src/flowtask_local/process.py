@@ -194,6 +194,7 @@ def run_to_end(commands: Sequence[Process], timeout: float) -> None:
             command.start()
         for command in commands:
             if command.wait(timeout) != 0:
+                command.close()  # its last words may still be on their way
                 raise ProcessEndedError(command.name, command.returncode, command.log_lines[-20:])
     finally:
         for command in commands:

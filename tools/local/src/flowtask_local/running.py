@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import LocalError
-from .files import read_json, write_json
+from .files import read_object, write_json
 from .home import Home
+from .nats import WHOLE
 from .signals import LOOK_SECONDS
 from .stack import Stack
 
@@ -26,10 +27,18 @@ class Running:
 
 def find(home: Home) -> Running | None:
     """The FlowTask that runs over this folder and is ready; None when there is none, whatever an old file says."""
-    told: dict[str, Any] = read_json(home.local_file, default={})
-    if not told or told.get("pid") != home.holder():
+    told = read_object(home.local_file)
+    pid = home.holder()
+    if pid is None or told.get("pid") != pid or not {"apiUrl", "apiKey", "workspaceId"} <= told.keys():
         return None
-    return Running(told["apiUrl"], told["apiKey"], told["workspaceId"], told["pid"])
+    return Running(told["apiUrl"], told["apiKey"], told["workspaceId"], pid)
+
+
+def probes(home: Home) -> dict[str, tuple[int, str]]:
+    """Port and path to ask whether each process of the FlowTask that runs here is ready; without NATS when it is unknown."""
+    told = read_object(home.local_file)
+    asked = {name: (urlsplit(one["url"]).port or 0, "/readyz") for name, one in told.get("services", {}).items()}
+    return asked | {"NATS": (told["nats"]["monitorPort"], WHOLE)} if "nats" in told else asked
 
 
 def wait_for(home: Home, *, say: Callable[[str], None], check: Callable[[], None]) -> Running | None:

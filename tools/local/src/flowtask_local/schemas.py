@@ -3,12 +3,11 @@
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 from flowtask_contracts.topology import FLOWTASK
 
 from .errors import LocalError
-from .files import read_json, write_json
+from .files import read_object, write_json
 from .postgres import EmbeddedPostgres
 from .services import ServiceSpec
 
@@ -20,7 +19,7 @@ class Schemas:
         self._path = path
         self._postgres = postgres
         self._database = database
-        self._kept: dict[str, Any] = read_json(path, default={})
+        self._kept = read_object(path)
 
     def current(self, spec: ServiceSpec) -> bool:
         """True when running the migrations of this service would change nothing; False also when that is not known."""

@@ -1,18 +1,24 @@
 """The services that a local FlowTask runs, and one running service."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
 from .keys import Keys
+from .listening import listens
 from .logs import LineSink
 from .ports import HOST
 from .probe import get_status
 from .process import Process
 
 _READY_SECONDS = 60.0
+_SERVER_PORTS = {"postgres": 5433, "nats": 4333, "nats-monitor": 8333}
+
+
+AT_FULL_SPEED = {"api": {"FLOWTASK_RATE_LIMITS": '{"FREE": [1000000, 1000000]}'}}
+"""`extra_env` for tests and measurements that call the API as fast as it can answer."""
 
 
 def _nothing(_keys: Keys) -> dict[str, str]:
@@ -67,6 +73,11 @@ SERVICES: tuple[ServiceSpec, ...] = (
 )
 
 
+def default_ports(services: Iterable[ServiceSpec]) -> dict[str, int]:
+    """The well-known ports of servers and services, by name."""
+    return _SERVER_PORTS | {spec.name: spec.default_port for spec in services}
+
+
 class ServiceProcess(Process):
     """A service with an HTTP port that answers /readyz."""
 
@@ -92,8 +103,8 @@ class ServiceProcess(Process):
 
     @property
     def ready(self) -> bool:
-        """True when /readyz answers 200 now."""
-        return self.running and get_status(self.port, "/readyz") == HTTPStatus.OK
+        """True when /readyz answers 200 now, and it is this process that answers."""
+        return self.running and get_status(self.port, "/readyz") == HTTPStatus.OK and listens(self.pid or 0, self.port)
 
     def move(self, port: int) -> None:
         """Listen on another port from the next start on."""

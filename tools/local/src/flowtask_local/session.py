@@ -1,5 +1,6 @@
 """A FlowTask from its start to its end: brought up step by step, kept alive, announced in `local.json`, ended."""
 
+import contextlib
 import os
 import threading
 
@@ -10,6 +11,7 @@ from .postgres import EmbeddedPostgres
 from .process import together
 from .screen import Screen
 from .services import ServiceProcess
+from .space import SpaceWatch
 from .stack import Stack
 
 _READY_SECONDS = 60.0
@@ -26,7 +28,7 @@ class Session:
         self._gate = threading.Lock()
         self._telling = threading.Lock()
         self._members: list[ServiceProcess | EmbeddedPostgres | EmbeddedNats] = []
-        self._keepers: list[Keeper] = []
+        self._keepers: list[Keeper | SpaceWatch] = []
 
     def start(self) -> running.Running:
         """All of it, each step shown; returns when every service is ready and `local.json` says so."""
@@ -40,7 +42,7 @@ class Session:
             stack.migrate()
         self._start_services()
         self._members = [*stack.processes, stack.postgres, stack.nats]
-        self._tell()
+        running.tell(stack, self._seed, os.getpid())
         self._keep()
         return running.Running(stack.service("api").url, self._seed["apiKey"], self._seed["workspaceId"], os.getpid())
 
@@ -87,6 +89,15 @@ class Session:
             Keeper(charge, stopping=self._stopping, gate=self._gate, say=self._warn, on_change=self._tell)
             for charge in charges
         ]
+        self._keepers.append(
+            SpaceWatch(self._stack.home.path, stopping=self._stopping, say=self._warn, on_room=self._on_room)
+        )
+
+    def _on_room(self) -> None:
+        """NATS gives JetStream up on a full disk and does not take it up again by itself; its keeper starts it anew."""
+        self._tell()
+        if not self._stack.nats.whole:
+            self._stack.nats.stop()
 
     def _charge(self, process: ServiceProcess) -> Charge:
         def wait_ready() -> None:
@@ -94,10 +105,17 @@ class Session:
                 lambda: self._stopping.is_set() or process.ready, "answering /readyz with 200", _READY_SECONDS
             )
 
-        return Charge(process.name, lambda: process.running, process.start, wait_ready)
+        def start() -> None:
+            before = process.port
+            self._stack.start_again(process)
+            if process.port != before:
+                self._warn(f"Port {before} is taken: {process.name} listens on {process.port}.")
+
+        return Charge(process.name, lambda: process.running, start, wait_ready)
 
     def _tell(self) -> None:
-        with self._telling:
+        """Write down what has changed; on a full disk that waits for room, for it is no reason to stand still."""
+        with self._telling, contextlib.suppress(OSError):
             if not self._stopping.is_set():
                 running.tell(self._stack, self._seed, os.getpid())
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import wiring
-from .errors import BrokenHomeError, LocalError, ProcessEndedError
+from . import belongings, wiring
+from .errors import LocalError, ProcessEndedError
 from .home import Home
 from .keys import Keys
 from .logs import LineSink
@@ -19,11 +19,11 @@ from .ports import PortBook
 from .postgres import EmbeddedPostgres
 from .process import Process, run_to_end, together
 from .schemas import Schemas
-from .services import SERVICES, ServiceProcess, ServiceSpec
+from .services import SERVICES, ServiceProcess, ServiceSpec, default_ports
 
 DEMO_EMAIL = "demo@flowtask.local"
-_SERVER_PORTS = {"postgres": 5433, "nats": 4333, "nats-monitor": 8333}
 _COMMAND_SECONDS = 120.0
+_PORT_TRIES = 5
 
 
 class Stack:
@@ -55,9 +55,7 @@ class Stack:
         self._replicas = dict(replicas or {})
         self._extra_env = {name: dict(env) for name, env in (extra_env or {}).items()}
         self._credentials = dict(credentials or {})
-        self._defaults = (
-            dict(_SERVER_PORTS) | {spec.name: spec.default_port for spec in services} if fixed_ports else {}
-        )
+        self._defaults = default_ports(services) if fixed_ports else {}
         self._durable = durable
         self._log_level = log_level
         self._on_line = on_line
@@ -117,15 +115,16 @@ class Stack:
         if self._servers is None:
             self._open()
             self._servers = self._make_servers()
-        try:
-            together([server.start for server in self._servers if not server.running])
-        except ProcessEndedError as error:
-            if not error.for_lack_of_a_port:
-                raise
+        for tries_left in reversed(range(_PORT_TRIES)):
+            try:
+                together([server.start for server in self._servers if not server.running])
+                break
+            except ProcessEndedError as error:
+                if not error.for_lack_of_a_port or not tries_left:
+                    raise
             for server in self._servers:
                 server.close()
             self._servers = self._make_servers()
-            together([server.start for server in self._servers])
         self.postgres.create_database(wiring.DATABASE)
 
     def bootstrap(self) -> None:
@@ -161,14 +160,12 @@ class Stack:
         for process in wanted:
             process.start()
         for process in wanted:
-            try:
-                process.wait_ready()
-            except ProcessEndedError as error:
-                if not error.for_lack_of_a_port:
-                    raise
-                process.move(self._ports.port(process.name))
-                process.start()
-                process.wait_ready()
+            self._wait_ready(process)
+
+    def start_again(self, process: ServiceProcess) -> None:
+        """Start a service that has ended, on another port when somebody took its own meanwhile; does not wait for it."""
+        process.move(self._ports.port(process.name))
+        process.start()
 
     def add_replica(self, name: str, *, env: Mapping[str, str] | None = None) -> ServiceProcess:
         """One more replica of a service on a port of its own, started and ready."""
@@ -241,12 +238,20 @@ class Stack:
     def _open(self) -> None:
         self.home.hold()
         self.home.wait_for_leftovers()
-        if self.home.postgres.exists() and not self.home.secrets_file.exists():
-            raise BrokenHomeError(
-                f"{self.home.secrets_file} is gone, and the database beside it cannot be opened without it. "
-                f"Put it back, or remove {self.home.path} to begin anew."
-            )
+        belongings.tidy(self.home)
+        belongings.check(self.home)
         self._opened = (Keys(self.home.secrets_file), PortBook(self.home.ports_file, self._defaults))
+
+    def _wait_ready(self, process: ServiceProcess) -> None:
+        for tries_left in reversed(range(_PORT_TRIES)):
+            try:
+                process.wait_ready()
+            except ProcessEndedError as error:
+                if not error.for_lack_of_a_port or not tries_left:
+                    raise
+                self.start_again(process)
+            else:
+                return
 
     def _make_servers(self) -> tuple[EmbeddedPostgres, EmbeddedNats]:
         postgres = EmbeddedPostgres(
