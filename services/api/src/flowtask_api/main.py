@@ -1,24 +1,11 @@
 """`flowtask-api`: serve, migrate, and make users and keys from the command line."""
 
 import argparse
-import asyncio
 import re
-import sys
-from typing import Any
 from uuid import UUID
 
-import orjson
-from sqlalchemy.ext.asyncio import AsyncSession
+from flowtask_kit.service.cli import parser_of, read_settings, run
 
-from flowtask_contracts.errors import FlowTaskError
-from flowtask_contracts.topology import FLOWTASK
-from flowtask_kit import logs
-from flowtask_kit.database.transaction import transaction
-from flowtask_kit.service.cli import outage_ends_the_process, parser_of, read_settings, run
-from flowtask_kit.service.resources import Resources
-
-from .accounts import service as accounts
-from .api_keys import service as api_keys
 from .database import MIGRATIONS
 from .settings import ApiSettings
 
@@ -31,7 +18,9 @@ def main() -> None:
     settings = read_settings(ApiSettings)
     match arguments.command:
         case "create-user" | "create-key":
-            _print_one_line(settings, arguments)
+            from .by_hand import print_one_line  # noqa: PLC0415 - a second that `migrate` does not need
+
+            print_one_line(settings, arguments)
         case command:
             run(command, settings, MIGRATIONS, "flowtask_api.app:create_app")
 
@@ -58,43 +47,3 @@ def _name(value: str) -> str:
     if not 1 <= len(value.strip()) <= len(value) <= 200:  # noqa: PLR2004 - the limit of every name
         raise argparse.ArgumentTypeError("a name has 1 to 200 characters")
     return value
-
-
-def _print_one_line(settings: ApiSettings, arguments: argparse.Namespace) -> None:
-    logs.configure("api", "error")
-    try:
-        with outage_ends_the_process():
-            answer = asyncio.run(_in_transaction(settings, arguments))
-    except FlowTaskError as refusal:
-        sys.stderr.write(f"{refusal.message}: {arguments.email}\n")
-        raise SystemExit(1) from None
-    sys.stdout.write(orjson.dumps(answer).decode() + "\n")
-
-
-async def _in_transaction(settings: ApiSettings, arguments: argparse.Namespace) -> dict[str, Any]:
-    resources = Resources.create(FLOWTASK.service("api"), settings)
-    command = _create_user if arguments.command == "create-user" else _create_key
-    try:
-        async with transaction(resources.database, resources.wake) as tx:
-            return await command(tx, arguments)
-    finally:
-        await resources.database.close()
-
-
-async def _create_user(tx: AsyncSession, arguments: argparse.Namespace) -> dict[str, Any]:
-    user_id, workspace_id = await accounts.create_user(tx, email=arguments.email, name=arguments.name)
-    return {"userId": str(user_id), "workspaceId": str(workspace_id)}
-
-
-async def _create_key(tx: AsyncSession, arguments: argparse.Namespace) -> dict[str, Any]:
-    user, workspace_id = await accounts.member_by_email(tx, arguments.email, arguments.workspace)
-    key = await api_keys.create_key(
-        tx, workspace_id=workspace_id, user_id=user.id, name=arguments.name, operator=arguments.operator
-    )
-    return {
-        "id": str(key.id),
-        "name": key.name,
-        "key": key.key,
-        "workspaceId": str(workspace_id),
-        "operator": key.operator,
-    }

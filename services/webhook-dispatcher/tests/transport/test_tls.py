@@ -43,7 +43,9 @@ class Authority:
         )
 
     def client_context(self):
-        return ssl.create_default_context(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
+        context = ssl.create_default_context(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # what some distributions' Pythons leave to OpenSSL's settings
+        return context
 
     def server_context(self, host, ends=NOW + DAY):
         key = ec.generate_private_key(ec.SECP256R1())

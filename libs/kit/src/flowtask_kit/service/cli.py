@@ -5,15 +5,16 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from fastapi import FastAPI
 from pydantic import ValidationError
 
 from flowtask_kit.database.migrations import MigrationSet
 from flowtask_kit.outages import is_outage
-from flowtask_kit.service.server import serve
 from flowtask_kit.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -48,6 +49,8 @@ def run(command: str, settings: S, migrations: MigrationSet, app: str) -> None:
         with outage_ends_the_process():
             migrations.upgrade(settings.database_url.get_secret_value())
     else:
+        from flowtask_kit.service.server import serve  # noqa: PLC0415 - half a second that `migrate` does not need
+
         module, _, function = app.partition(":")
         create_app: Callable[[S], FastAPI] = getattr(importlib.import_module(module), function)
         serve(create_app(settings), settings)

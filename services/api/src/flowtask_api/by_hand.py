@@ -1,0 +1,61 @@
+"""Users and keys made from the command line."""
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flowtask_contracts.errors import FlowTaskError
+from flowtask_contracts.topology import FLOWTASK
+from flowtask_kit import logs
+from flowtask_kit.database.transaction import transaction
+from flowtask_kit.service.cli import outage_ends_the_process
+from flowtask_kit.service.resources import Resources
+
+from .accounts import service as accounts
+from .api_keys import service as api_keys
+from .settings import ApiSettings
+
+
+def print_one_line(settings: ApiSettings, arguments: argparse.Namespace) -> None:
+    """Make the user or key that the arguments name, and print it as JSON; ends the process with 1 for a refusal."""
+    logs.configure("api", "error")
+    try:
+        with outage_ends_the_process():
+            answer = asyncio.run(_in_transaction(settings, arguments))
+    except FlowTaskError as refusal:
+        sys.stderr.write(f"{refusal.message}: {arguments.email}\n")
+        raise SystemExit(1) from None
+    sys.stdout.write(orjson.dumps(answer).decode() + "\n")
+
+
+async def _in_transaction(settings: ApiSettings, arguments: argparse.Namespace) -> dict[str, Any]:
+    resources = Resources.create(FLOWTASK.service("api"), settings)
+    command = _create_user if arguments.command == "create-user" else _create_key
+    try:
+        async with transaction(resources.database, resources.wake) as tx:
+            return await command(tx, arguments)
+    finally:
+        await resources.database.close()
+
+
+async def _create_user(tx: AsyncSession, arguments: argparse.Namespace) -> dict[str, Any]:
+    user_id, workspace_id = await accounts.create_user(tx, email=arguments.email, name=arguments.name)
+    return {"userId": str(user_id), "workspaceId": str(workspace_id)}
+
+
+async def _create_key(tx: AsyncSession, arguments: argparse.Namespace) -> dict[str, Any]:
+    user, workspace_id = await accounts.member_by_email(tx, arguments.email, arguments.workspace)
+    key = await api_keys.create_key(
+        tx, workspace_id=workspace_id, user_id=user.id, name=arguments.name, operator=arguments.operator
+    )
+    return {
+        "id": str(key.id),
+        "name": key.name,
+        "key": key.key,
+        "workspaceId": str(workspace_id),
+        "operator": key.operator,
+    }
