@@ -11,7 +11,14 @@ from sqlalchemy.dialects import postgresql
 
 
 def create_bus_tables(schema: str) -> None:
-    """Make `outbox`, `command_records` and `failed_messages`."""
+    """Make all of them."""
+    create_outbox(schema)
+    create_command_records(schema)
+    create_failed_messages(schema)
+
+
+def create_outbox(schema: str) -> None:
+    """Make `outbox`."""
     op.create_table(
         "outbox",
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -23,6 +30,10 @@ def create_bus_tables(schema: str) -> None:
         sa.PrimaryKeyConstraint("seq", name="pk_outbox"),
         schema=schema,
     )
+
+
+def create_command_records(schema: str) -> None:
+    """Make `command_records`."""
     op.create_table(
         "command_records",
         sa.Column("command_id", sa.Uuid(), nullable=False),
@@ -33,6 +44,10 @@ def create_bus_tables(schema: str) -> None:
         schema=schema,
     )
     op.create_index("ix_command_records_created_at", "command_records", ["created_at"], schema=schema)
+
+
+def create_failed_messages(schema: str) -> None:
+    """Make `failed_messages`."""
     op.create_table(
         "failed_messages",
         sa.Column("consumer", sa.String(), nullable=False),

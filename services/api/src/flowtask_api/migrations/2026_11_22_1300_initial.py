@@ -6,7 +6,8 @@ migration fail and be tried again instead of holding everybody up. Add first, ba
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
+
+from flowtask_kit.bus.tables import create_bus_tables
 
 revision = "2026_11_22_1300"
 down_revision = None
@@ -17,45 +18,7 @@ SCHEMA = "api"
 
 
 def upgrade() -> None:
-    op.create_table(
-        "command_records",
-        sa.Column("command_id", sa.Uuid(), nullable=False),
-        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("reply", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("command_id", name="pk_command_records"),
-        schema=SCHEMA,
-    )
-    op.create_index("ix_command_records_created_at", "command_records", ["created_at"], schema=SCHEMA)
-    op.create_table(
-        "failed_messages",
-        sa.Column("consumer", sa.String(), nullable=False),
-        sa.Column("message_id", sa.Uuid(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.Column("stream_seq", sa.BigInteger(), nullable=False),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("last_error", sa.String(), nullable=False),
-        sa.Column("first_failed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("dead_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("consumer", "message_id", name="pk_failed_messages"),
-        schema=SCHEMA,
-    )
-    op.create_index("ix_failed_messages_dead_at", "failed_messages", ["dead_at"], schema=SCHEMA)
-    op.create_table(
-        "outbox",
-        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.Column(
-            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
-        ),
-        sa.PrimaryKeyConstraint("seq", name="pk_outbox"),
-        schema=SCHEMA,
-    )
+    create_bus_tables(SCHEMA)
     op.create_table(
         "projects",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from flowtask_kit.bus.tables import create_command_records, create_outbox
 from flowtask_webhook_dispatcher.deliveries.partitions import DAYS_AHEAD, TABLES, create_statements
 
 revision = "2026_11_22_1300"
@@ -181,24 +182,5 @@ def _bus() -> None:
         sa.PrimaryKeyConstraint("stream_seq", name="pk_unreadable_messages"),
         schema=SCHEMA,
     )
-    op.create_table(
-        "outbox",
-        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("headers", postgresql.JSONB(), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
-        _time("created_at", default="clock_timestamp()"),
-        sa.PrimaryKeyConstraint("seq", name="pk_outbox"),
-        schema=SCHEMA,
-    )
-    op.create_table(
-        "command_records",
-        sa.Column("command_id", sa.Uuid(), nullable=False),
-        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("reply", postgresql.JSONB(), nullable=True),
-        _time("created_at", default="now()"),
-        sa.PrimaryKeyConstraint("command_id", name="pk_command_records"),
-        schema=SCHEMA,
-    )
-    op.create_index("ix_command_records_created_at", "command_records", ["created_at"], schema=SCHEMA)
+    create_outbox(SCHEMA)
+    create_command_records(SCHEMA)
