@@ -61,6 +61,9 @@ class Commands:
                 timeout=command.deadline,
             )
             return Reply.model_validate_json(message.body)
+        except nats.errors.NoRespondersError as error:  # its service is not there, or not there yet
+            log.info("nobody answers", command=command.bus_subject())
+            raise ServiceUnavailable(retry_after=RETRY_AFTER) from error
         except (nats.errors.Error, IncorrectState, OSError, TimeoutError) as error:
             log.warning("command not answered", command=command.bus_subject(), error=repr(error))
             raise ServiceUnavailable(retry_after=RETRY_AFTER) from error

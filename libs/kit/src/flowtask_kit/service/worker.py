@@ -41,8 +41,11 @@ class Worker:
             try:
                 while await self._step():
                     pass
+            except ServiceUnavailable:
+                log.info("work waits for another service", worker=self.name)
+                await asyncio.sleep(self._poll)
             except Exception as error:
-                if not is_outage(error) and not isinstance(error, ServiceUnavailable):
+                if not is_outage(error):
                     raise
                 log.warning("work waits for an outage to end", worker=self.name, error=repr(error))
                 await asyncio.sleep(self._poll)
