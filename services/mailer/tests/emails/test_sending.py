@@ -2,6 +2,7 @@ import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -202,9 +203,32 @@ async def test_a_database_that_goes_away_uses_up_no_try(world, make, ada, worksp
     for _ in range(5):
         await world.publish(make.assigned(workspace, ada))
         await world.rows(kill)
-    shown = await sent(5, limit=30)
+    shown = await sent(
+        5, limit=90
+    )  # a claim of which nobody heard that it was committed waits for its lease of a minute
     assert {mail.attempts for mail in shown} == {1}
     assert await world.rows("SELECT 1 FROM mailer.failed_messages") == []
+
+
+async def test_the_result_of_a_mail_outlives_an_outage_of_the_database(world, make, ada, workspace, sent, capfd):
+    sending = asyncio.Event()
+    post = Post(sending)
+    await world.serve(post)
+    await world.settled(MAILER_PEOPLE)
+    await world.publish(make.assigned(workspace, ada))
+    await until(lambda: post.messages)
+    blocked = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'mailer.emails'::regclass"
+    )
+    admin = await asyncpg.connect(world.postgres.url(world.database))
+    async with admin.transaction():
+        await admin.execute("LOCK TABLE mailer.emails IN ACCESS EXCLUSIVE MODE")
+        sending.set()
+        await until(lambda: world.rows(blocked))
+        await until(lambda: "results of mails wait for the database" in capfd.readouterr().out)
+    await admin.close()
+    (shown,) = await sent()
+    assert (shown.attempts, len(post.messages)) == (1, 1)
 
 
 async def test_it_has_the_probes_and_counts_its_mails(world, make, ada, workspace, sent):

@@ -11,6 +11,7 @@ from flowtask_kit import logs
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.ids import utc_now
+from flowtask_kit.outages import is_outage
 from flowtask_kit.service.resources import Resources
 from flowtask_kit.service.worker import Worker
 
@@ -26,6 +27,9 @@ log = logs.get(__name__)
 BATCH = 20
 SEND_SECONDS = 30.0
 """Well below the lease, so that a mail is never tried by two at once."""
+
+RECORD_SECONDS = 0.2
+"""Between two tries to write results down."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,7 @@ class Sending:
             crashpoint("mailer.after-claim")
             outcomes = await asyncio.gather(*(self._send(each.message) for each in claimed))
             crashpoint("mailer.after-send")
-            async with transaction(self._database, self._wake) as tx:
-                await self._settle(tx, claimed, outcomes)
+            await self._record(claimed, outcomes)
         return found
 
     async def _claim(self, tx: AsyncSession) -> tuple[list[Claimed], bool]:
@@ -120,6 +123,20 @@ class Sending:
         except Exception as error:  # noqa: BLE001 - whatever a transport meets, the mail is tried again
             log.warning("mail not sent", email_id=str(message.id), error=repr(error))
             return Failed(f"{type(error).__name__}: {error}"[:500])
+
+    async def _record(self, claimed: Sequence[Claimed], outcomes: Sequence[Outcome]) -> None:
+        """Write down what became of the mails, for as long as it takes: what is forgotten would be sent once more."""
+        while True:
+            try:
+                async with transaction(self._database, self._wake) as tx:
+                    await self._settle(tx, claimed, outcomes)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.warning("results of mails wait for the database", mails=len(claimed), error=repr(error))
+                await asyncio.sleep(RECORD_SECONDS)
+            else:
+                return
 
     async def _settle(self, tx: AsyncSession, claimed: Sequence[Claimed], outcomes: Sequence[Outcome]) -> None:
         results = {each.message.id: (each.claim, outcome) for each, outcome in zip(claimed, outcomes, strict=True)}
