@@ -42,3 +42,6 @@ class ApiSettings(ServiceSettings):
         description="Redis or Valkey in which replicas share their rate limits; without it each has its own.",
         examples=["redis://:secret@localhost:6379/0"],
     )
+    redis_seconds: float = Field(
+        default=0.2, gt=0, description="How long Redis may take to answer before a replica limits on its own."
+    )

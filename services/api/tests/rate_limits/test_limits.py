@@ -122,8 +122,8 @@ def alone():
 
 
 async def test_replicas_share_limits_and_go_on_alone_while_the_server_is_away(settings, account, valkey):
-    url = SecretStr(valkey.url)
-    async with replica(settings, redis_url=url) as one, replica(settings, redis_url=url) as two:
+    shared = {"redis_url": SecretStr(valkey.url), "redis_seconds": 20.0}
+    async with replica(settings, **shared) as one, replica(settings, **shared) as two:
         answers = [await (one, two)[number % 2].get(TASKS, headers=account.headers) for number in range(12)]
         assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
         assert told(answers[9])[:2] == (10, 0)

@@ -9,8 +9,8 @@ from redis.retry import Retry
 
 from .models import WINDOW_SECONDS, Decision, Limit, Room
 
-ANSWER_SECONDS = 0.2
-"""How long Redis may take; after it, this process decides alone."""
+CONNECTIONS = 8
+"""Of one process: the server runs one script at a time, so more of them only wait there instead of here."""
 
 _SCRIPT = """
 local time = redis.call('TIME')
@@ -46,13 +46,14 @@ return answer
 class SharedWindows:
     """Counts calls on the server's clock. Raises redis.RedisError or OSError when the server is away or too slow."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, within: float) -> None:
+        """`within` is how many seconds a connection, and an answer, may take."""
         pool = BlockingConnectionPool.from_url(
             url,
-            max_connections=50,
-            timeout=ANSWER_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
+            max_connections=CONNECTIONS,
+            timeout=within,
+            socket_timeout=within,
+            socket_connect_timeout=within,
             retry=Retry(NoBackoff(), 0),
         )
         self._redis: Redis = Redis.from_pool(pool)
