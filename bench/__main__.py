@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 MEASUREMENTS = {
+    "api": "CPU of the API for each kind of request, beside a bare FastAPI ping",
     "latency": "from the client having read the 201 to the receiver having the webhook",
     "hookclient": "CPU per request of the outgoing HTTP client",
     "outages": "each service killed for a minute under load: what is lost, doubled, late",

@@ -30,8 +30,8 @@ class ProjectRef(Contract):
     name: str
 
 
-class Task(Contract):
-    """A task as REST answers and events show it."""
+class PlainTask(Contract):
+    """A task by itself: whatever happens to its project leaves it as it is."""
 
     id: UUID
     title: str
@@ -40,11 +40,16 @@ class Task(Contract):
     priority: TaskPriority
     due_date: Instant | None
     project_id: UUID | None
-    project: ProjectRef | None
     assignee_id: UUID | None
     created_at: Instant
     updated_at: Instant
     completed_at: Instant | None
+
+
+class Task(PlainTask):
+    """A task as REST answers and events show it, with the name of its project."""
+
+    project: ProjectRef | None
 
 
 class Project(Contract):

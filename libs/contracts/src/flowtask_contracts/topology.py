@@ -106,4 +106,5 @@ FLOWTASK = Topology(
     ),
     streams=(EVENTS, INTERNAL),
     durables=(DISPATCHER_INTAKE, BILLING_WORKSPACES, MAILER_PEOPLE, MAILER_TASKS),
+    extensions=("pg_trgm", "btree_gin"),
 )

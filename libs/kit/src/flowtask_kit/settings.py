@@ -44,7 +44,12 @@ class ServiceSettings(BaseSettings):
         examples=["10.0.0.0/8"],
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Lowest level logged.")
-    database_pool_size: int = Field(default=10, ge=1, description="PostgreSQL connections of one process.")
+    database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        description="PostgreSQL connections of one process. The API may open as many again, for the statements that every "
+        "request runs.",
+    )
     drain_seconds: float = Field(
         default=0.0,
         ge=0,

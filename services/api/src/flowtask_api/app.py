@@ -21,6 +21,8 @@ from .projects import routes as projects
 from .rate_limits.limiter import Limiter
 from .rate_limits.shared import SharedWindows
 from .settings import ApiSettings
+from .sync import routes as sync
+from .sync.loop import burying
 from .tasks import routes as tasks
 from .webhooks import deliveries
 from .webhooks import routes as webhooks
@@ -30,6 +32,7 @@ SERVICE = FLOWTASK.service("api")
 _ROUTERS = (
     tasks.router,
     projects.router,
+    sync.router,
     webhooks.router,
     deliveries.router,
     api_keys.router,
@@ -44,7 +47,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     resources = Resources.create(SERVICE, settings)
     last_use = LastUse(resources.database, every=settings.key_use_flush_seconds)
     deleting = deletions(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
-    forgotten = forgetting(resources.database, resources.wake)
+    forgetful = [make(resources.database, resources.wake) for make in (forgetting, burying)]
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
     account_answers.register(answers)
 
@@ -56,7 +59,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     async def start_loops() -> None:
         resources.background.start("key-uses", last_use.run)
-        for worker in (deleting, forgotten):
+        for worker in (deleting, *forgetful):
             resources.background.start(worker.name, worker.run)
 
     app = create_service(

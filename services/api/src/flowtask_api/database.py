@@ -1,5 +1,6 @@
 """The API's own schema: its declarative base, what it keeps of the bus, and its migrations."""
 
+from sqlalchemy import text
 from sqlalchemy.orm import DeclarativeBase
 
 from flowtask_kit.bus import models as bus
@@ -8,6 +9,9 @@ from flowtask_kit.database.migrations import MigrationSet
 from flowtask_kit.outbox.models import OutboxRow
 
 SCHEMA = "api"
+
+THIS_TRANSACTION = text("pg_current_xact_id()::text::bigint")
+"""The number of the current transaction, which orders changes: it never comes back, unlike the 32-bit `xid`."""
 
 
 class Base(SchemaBase, DeclarativeBase):

@@ -126,6 +126,52 @@ async def test_sorting_by_due_date_and_priority(client):
     assert "".join(await titles(client, sort="createdAt")) == "abcd"
 
 
+async def test_undated_tasks_follow_the_dated_on_every_page(client):
+    for title, due in (("a", 2), ("b", None), ("c", 1), ("d", None), ("e", 3)):
+        await client.post("/api/v1/tasks", json={"title": title, "dueDate": due and f"2027-01-0{due}T00:00:00Z"})
+
+    for sort, expected in (("dueDate", "caebd"), ("-dueDate", "eacdb")):
+        pages = [await titles(client, sort=sort, perPage=2, page=page) for page in (1, 2, 3, 4)]
+        assert "".join(title for page in pages for title in page) == expected
+
+
+async def test_tasks_of_one_priority_stand_by_time_of_creation(client):
+    for title, priority in (("a", "LOW"), ("b", "HIGH"), ("c", "LOW"), ("d", "HIGH")):
+        await client.post("/api/v1/tasks", json={"title": title, "priority": priority})
+
+    assert "".join(await titles(client, sort="-priority")) == "dbca"
+    assert "".join(await titles(client, sort="priority")) == "acbd"
+    assert "".join(await titles(client, sort="-priority", priority="HIGH")) == "db"
+
+
+async def test_a_search_finds_text_in_titles_and_descriptions_whatever_its_case(client, neighbour):
+    for title, description in (
+        ("Write the Launch announcement", None),
+        ("Call Zoë", "about the LAUNCH"),
+        ("100% of_it", "a\\b"),
+        ("Other", "x" * 1000 + "beyond"),
+    ):
+        await client.post("/api/v1/tasks", json={"title": title, "description": description, "priority": "HIGH"})
+    await neighbour.post("/api/v1/tasks", json={"title": "launch of somebody else"})
+
+    for q, expected in (
+        ("launch", ["Call Zoë", "Write the Launch announcement"]),
+        ("  LAUNCH ann ", ["Write the Launch announcement"]),
+        ("ZOË", ["Call Zoë"]),
+        ("100%", ["100% of_it"]),
+        ("of_it", ["100% of_it"]),
+        ("a\\b", ["100% of_it"]),
+        ("100_", []),
+        ("xxx%", []),
+        ("beyond", []),
+        ("' OR 1=1 --", []),
+    ):
+        assert await titles(client, q=q) == expected, q
+        assert await titles(client, q=q, cursor="") == expected, q
+        answer = (await client.get("/api/v1/tasks", params={"q": q, "perPage": 1, "priority": "HIGH"})).json()
+        assert answer["meta"]["total"] == len(expected)
+
+
 async def test_tasks_of_a_hidden_project_are_not_listed_nor_counted(client, db):
     project = (await client.post("/api/v1/projects", json={"name": "P"})).json()["data"]["id"]
     task = (await client.post("/api/v1/tasks", json={"title": "in", "projectId": project})).json()["data"]
@@ -166,6 +212,10 @@ async def test_tasks_of_a_hidden_project_are_not_listed_nor_counted(client, db):
         "cursor=AX____________________________________",
         "cursor=&sort=dueDate",
         "sort=title",
+        "q=ab",
+        "q=%20%20%20",
+        "q=a%00bc",
+        "q=" + "a" * 101,
         "sort=",
         "status=done",
         "status=%00",

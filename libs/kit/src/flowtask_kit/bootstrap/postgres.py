@@ -7,6 +7,9 @@ from pydantic import SecretStr
 
 from flowtask_contracts.topology import Service, Topology
 
+EXTENSIONS = "extensions"
+"""The schema of extensions."""
+
 _LOCK = 0x666C6F77  # one bootstrap at a time
 
 
@@ -23,11 +26,10 @@ async def bootstrap_postgres(url: str, topology: Topology, passwords: Mapping[st
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             await _close_the_open_doors(connection)
-            for extension in topology.extensions:
-                await connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{extension}"')
             for service in topology.services:
                 await _role(connection, service, passwords[service.name].get_secret_value())
                 await _schema(connection, service)
+            await _extensions(connection, topology)
     finally:
         await connection.close()
 
@@ -65,6 +67,16 @@ async def _schema(connection: "asyncpg.Connection[asyncpg.Record]", service: Ser
     await _run(
         connection, "SELECT format('ALTER SCHEMA %I OWNER TO %I', $1::text, $2::text)", service.schema, service.role
     )
+
+
+async def _extensions(connection: "asyncpg.Connection[asyncpg.Record]", topology: Topology) -> None:
+    """Extensions in a schema of their own, which services may look into and nothing more; those elsewhere are moved there."""
+    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {EXTENSIONS}")
+    for extension in topology.extensions:
+        await connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{extension}" SCHEMA {EXTENSIONS}')
+        await connection.execute(f'ALTER EXTENSION "{extension}" SET SCHEMA {EXTENSIONS}')
+    for service in topology.services:
+        await _run(connection, f"SELECT format('GRANT USAGE ON SCHEMA {EXTENSIONS} TO %I', $1::text)", service.role)
 
 
 async def _run(connection: "asyncpg.Connection[asyncpg.Record]", statement: str, *arguments: str) -> None:

@@ -1,11 +1,12 @@
 """Core statements compiled once and run on the driver: for the few that every request runs.
 
-The ORM's session spends about 0.7 ms of CPU on a statement, the driver about 0.05 ms. What is run here belongs to the
-session's transaction like everything else, but takes and gives plain driver values: no ORM rows, no type processing.
+The ORM's session spends about 0.7 ms of CPU on a statement, the driver about 0.05 ms. What is run in a session belongs to
+its transaction like everything else; where there is none, it is run directly. Either way it takes and gives plain driver
+values: no ORM rows, no type processing.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
@@ -13,26 +14,46 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.elements import CompilerElement
 
+from flowtask_kit.database.direct import Direct, DirectTransaction
+
+Where: TypeAlias = AsyncSession | Direct | DirectTransaction
+"""Where a statement is run: in a session's transaction, in a direct one, or in one of its own."""
+
 
 class Prepared:
-    """A statement with named parameters, compiled once; asyncpg prepares it once per connection."""
+    """A statement with named parameters, compiled once; asyncpg prepares it once per connection.
 
-    def __init__(self, statement: Executable) -> None:
+    Run directly, it is planned once as well, unless `anew` says that its values decide which plan is right.
+    """
+
+    def __init__(self, statement: Executable, *, anew: bool = False) -> None:
         assert isinstance(statement, CompilerElement)
         compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
         self.sql = compiled.string
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
+        self._anew = anew
 
-    async def first(self, tx: AsyncSession, parameters: Mapping[str, Any]) -> asyncpg.Record | None:
+    async def first(self, where: Where, parameters: Mapping[str, Any]) -> asyncpg.Record | None:
         """The first row, or None."""
-        return await (await _driver(tx)).fetchrow(self.sql, *self._values(parameters))
+        values = [parameters[name] for name in self._names]
+        if isinstance(where, AsyncSession):
+            return await (await _driver(where)).fetchrow(self.sql, *values)
+        return await where.fetchrow(self.sql, *values, anew=self._anew)
 
-    async def execute(self, tx: AsyncSession, parameters: Mapping[str, Any]) -> None:
+    async def all(self, where: Where, parameters: Mapping[str, Any]) -> list[asyncpg.Record]:
+        """Every row."""
+        values = [parameters[name] for name in self._names]
+        if isinstance(where, AsyncSession):
+            return await (await _driver(where)).fetch(self.sql, *values)
+        return await where.fetch(self.sql, *values, anew=self._anew)
+
+    async def execute(self, where: Where, parameters: Mapping[str, Any]) -> None:
         """Run it for its effect."""
-        await (await _driver(tx)).execute(self.sql, *self._values(parameters))
-
-    def _values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        return [parameters[name] for name in self._names]
+        values = [parameters[name] for name in self._names]
+        if isinstance(where, AsyncSession):
+            await (await _driver(where)).execute(self.sql, *values)
+        else:
+            await where.execute(self.sql, *values)
 
 
 async def _driver(tx: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":

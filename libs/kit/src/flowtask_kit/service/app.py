@@ -84,6 +84,7 @@ def create_service(
         async with AsyncExitStack() as stack:
             stack.callback(provider.shutdown)
             stack.push_async_callback(resources.database.close)
+            stack.push_async_callback(resources.direct.close)
             stack.push_async_callback(resources.bus.stop)
             for hook in on_close:
                 stack.push_async_callback(hook)

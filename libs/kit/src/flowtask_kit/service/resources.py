@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from flowtask_contracts.topology import Service
 from flowtask_kit.bus.commands import Commands
 from flowtask_kit.bus.connection import Bus
+from flowtask_kit.database.direct import Direct
 from flowtask_kit.database.engine import Database, create_database, plain_dsn
 from flowtask_kit.outbox.relay import Relay
 from flowtask_kit.outbox.wake import Wake
@@ -14,11 +15,12 @@ from flowtask_kit.settings import ServiceSettings
 
 @dataclass(frozen=True)
 class Resources:
-    """Database, bus, outbox wake and background loops of one process."""
+    """Database, the direct way to it, bus, outbox wake and background loops of one process."""
 
     service: Service
     settings: ServiceSettings
     database: Database
+    direct: Direct
     bus: Bus
     wake: Wake
     commands: Commands
@@ -28,10 +30,12 @@ class Resources:
     def create(cls, service: Service, settings: ServiceSettings) -> "Resources":
         """Build everything; nothing connects before the service starts."""
         bus = Bus(settings, service=service.name)
+        dsn = plain_dsn(settings.database_url.get_secret_value())
         return cls(
             service=service,
             settings=settings,
             database=create_database(settings, service=service.name),
+            direct=Direct(dsn, size=settings.database_pool_size, name=f"flowtask-{service.name}-direct"),
             bus=bus,
             wake=Wake(bus, service.name),
             commands=Commands(bus),

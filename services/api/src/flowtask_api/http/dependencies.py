@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.bus.commands import Commands
+from flowtask_kit.database.direct import Direct
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.service.resources import Resources
 
@@ -26,6 +27,14 @@ async def open_transaction(request: Request) -> AsyncIterator[AsyncSession]:
 
 Tx = Annotated[AsyncSession, Depends(open_transaction, scope="function")]
 """The request's transaction. `scope="function"` commits it before the answer is sent, so that a 2xx is a promise."""
+
+
+async def directly(request: Request) -> Direct:
+    """The way to the database for reading: every statement stands for itself."""
+    return resources_of(request).direct
+
+
+Directly = Annotated[Direct, Depends(directly)]
 
 
 async def commands_of(request: Request) -> Commands:

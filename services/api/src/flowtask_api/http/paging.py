@@ -52,6 +52,15 @@ class NumberedQuery(Body):
             raise ValueError(msg)
         return self
 
+    @property
+    def offset(self) -> int:
+        """How many rows stand before the page."""
+        return (self.page - 1) * self.per_page
+
+    def total_known_from(self, rows: int) -> int | None:
+        """The total where so many rows of the page tell it already: the page is the last one."""
+        return self.offset + rows if (rows or not self.offset) and rows < self.per_page else None
+
 
 class PageQuery(NumberedQuery):
     """A page by number or by cursor."""
@@ -111,16 +120,15 @@ def _unknown_cursor() -> ValidationFailed:
 
 async def numbered(tx: AsyncSession, listed: Select[R], asked: NumberedQuery) -> Page[R]:
     """One page of an ordered statement, with a total over the same filter."""
-    offset = (asked.page - 1) * asked.per_page
-    rows = list((await tx.scalars(listed.offset(offset).limit(asked.per_page))).all())
-    if (rows or not offset) and len(rows) < asked.per_page:
-        total = offset + len(rows)
-    else:
+    rows = list((await tx.scalars(listed.offset(asked.offset).limit(asked.per_page))).all())
+    total = asked.total_known_from(len(rows))
+    if total is None:
         total = await tx.scalar(_count(listed)) or 0
-    return Page(rows, _page_meta(asked, total))
+    return Page(rows, page_meta(asked, total))
 
 
-def _page_meta(asked: NumberedQuery, total: int) -> PageMeta:
+def page_meta(asked: NumberedQuery, total: int) -> PageMeta:
+    """Where a page stands in a list whose rows were counted up to one beyond the deepest."""
     return PageMeta(page=asked.page, per_page=asked.per_page, total=min(total, DEEPEST), total_capped=total > DEEPEST)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts import resources
@@ -14,7 +14,7 @@ from flowtask_contracts.events.envelope import Change
 from flowtask_contracts.events.projects import ProjectEvent
 from flowtask_kit.ids import new_id
 
-from ..database import Base
+from ..database import THIS_TRANSACTION, Base
 from ..http.preconditions import etag
 
 E = TypeVar("E", bound=ProjectEvent)
@@ -23,7 +23,8 @@ E = TypeVar("E", bound=ProjectEvent)
 class Project(Base):
     """A project. With `deleted_at` it is hidden, together with its tasks, and waits for its deletion to be finished.
 
-    It has no foreign key to its workspace: every insert would lock that one row.
+    It has no foreign key to its workspace: every insert would lock that one row. `changed_in` is the transaction that has
+    changed the row last; PostgreSQL fills it in.
     """
 
     __tablename__ = "projects"
@@ -35,6 +36,7 @@ class Project(Base):
             text("id DESC"),
             postgresql_where=text("deleted_at IS NULL"),
         ),
+        Index(None, "workspace_id", "changed_in", "id"),
         Index(None, "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
@@ -48,6 +50,7 @@ class Project(Base):
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
     deleted_by: Mapped[str | None]
+    changed_in: Mapped[int] = mapped_column(BigInteger, server_default=THIS_TRANSACTION)
 
     @classmethod
     def new(cls, *, workspace_id: UUID, owner_id: UUID, name: str, description: str | None, at: datetime) -> Self:

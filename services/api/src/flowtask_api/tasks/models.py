@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Enum, ForeignKey, Index, text
+from sqlalchemy import BigInteger, Computed, Enum, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from flowtask_contracts import resources
@@ -22,22 +22,49 @@ from flowtask_contracts.events.tasks import TaskEvent
 from flowtask_contracts.resources import TaskPriority, TaskStatus
 from flowtask_kit.ids import new_id
 
-from ..database import Base
+from ..database import THIS_TRANSACTION, Base
 from ..http.preconditions import etag
 from ..projects.models import Project
 
 E = TypeVar("E", bound=TaskEvent)
 
 
+URGENCY = "CASE priority WHEN 'LOW' THEN 0 WHEN 'MEDIUM' THEN 1 WHEN 'HIGH' THEN 2 WHEN 'URGENT' THEN 3 END"
+SEARCHED = "lower(title || chr(10) || \"left\"(COALESCE(description, ''), 1000))"
+"""What a search looks into: the title and the first thousand characters of the description, in lower case."""
+
+RANKS: Mapping[TaskPriority, int] = {priority: rank for rank, priority in enumerate(TaskPriority)}
+
+
 class Task(Base):
-    """A task. It has no foreign key to its workspace: every insert would lock that one row."""
+    """A task. It has no foreign key to its workspace: every insert would lock that one row.
+
+    What PostgreSQL fills in: `urgency` is the rank of the priority, `searched` what a search looks into, `changed_in` the
+    transaction that has changed the row last.
+    """
 
     __tablename__ = "tasks"
     __table_args__ = (
         Index(None, "workspace_id", text("created_at DESC"), text("id DESC")),
         Index(None, "workspace_id", "project_id", text("created_at DESC"), text("id DESC")),
         Index(None, "workspace_id", "assignee_id", text("created_at DESC"), text("id DESC")),
+        Index(None, "workspace_id", "status", text("created_at DESC"), text("id DESC")),
+        Index(
+            "ix_tasks_workspace_id_urgency",
+            "workspace_id",
+            text("urgency DESC"),
+            text("created_at DESC"),
+            text("id DESC"),
+        ),
         Index(None, "workspace_id", "due_date", "id"),
+        Index(None, "workspace_id", "changed_in", "id"),
+        Index(
+            None,
+            "workspace_id",
+            "searched",
+            postgresql_using="gin",
+            postgresql_ops={"searched": "extensions.gin_trgm_ops"},
+        ),
         Index(None, "project_id", "id", postgresql_where=text("project_id IS NOT NULL")),
     )
 
@@ -59,6 +86,9 @@ class Task(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
+    urgency: Mapped[int] = mapped_column(SmallInteger, Computed(URGENCY, persisted=True))
+    searched: Mapped[str] = mapped_column(Computed(SEARCHED, persisted=True))
+    changed_in: Mapped[int] = mapped_column(BigInteger, server_default=THIS_TRANSACTION)
 
     project: Mapped[Project | None] = relationship(lazy="raise")
 

@@ -10,20 +10,22 @@ from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
-from ..http.dependencies import Tx
+from ..http.dependencies import Directly, Tx
 from ..http.preconditions import IfMatch
 from ..idempotency.dependencies import once
-from . import service
+from . import reading, service
 from .schemas import CreateTask, ListTasks, UpdateTask
 
 router = api_router("Tasks", "/tasks")
 
 
 @router.get("", summary="List tasks")
-async def list_tasks(tx: Tx, caller: Authenticated, asked: Annotated[ListTasks, Query()]) -> Envelope[tuple[Task, ...]]:
+async def list_tasks(
+    direct: Directly, caller: Authenticated, asked: Annotated[ListTasks, Query()]
+) -> Envelope[tuple[Task, ...]]:
     """The workspace's tasks that pass the filter, newest first, by page (with a total) or by cursor."""
-    page = await service.list_tasks(tx, caller, asked)
-    return Envelope(data=tuple(task.resource() for task in page.rows), meta=page.meta)
+    page = await reading.list_tasks(direct, caller, asked)
+    return Envelope(data=tuple(page.rows), meta=page.meta)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task", dependencies=[once()])
@@ -36,11 +38,11 @@ async def create_task(tx: Tx, caller: Authenticated, body: CreateTask, response:
 
 
 @router.get("/{task_id}", summary="Get a task")
-async def get_task(tx: Tx, caller: Authenticated, task_id: UUID, response: Response) -> Envelope[Task]:
+async def get_task(direct: Directly, caller: Authenticated, task_id: UUID, response: Response) -> Envelope[Task]:
     """One task with the name of its project."""
-    task = await service.get_task(tx, caller, task_id)
+    task = await reading.get_task(direct, caller, task_id)
     response.headers["ETag"] = task.etag
-    return Envelope(data=task.resource())
+    return Envelope(data=task.resource)
 
 
 @router.patch("/{task_id}", summary="Change a task", dependencies=[once()])

@@ -1,11 +1,12 @@
 """Tasks as callers send them."""
 
 from enum import StrEnum
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from flowtask_contracts.base import Instant
+from flowtask_contracts.base import Instant, Text
 from flowtask_contracts.resources import TaskPriority, TaskStatus
 
 from ..http.paging import PageQuery
@@ -37,7 +38,10 @@ class UpdateTask(Body):
 
 
 class TaskSort(StrEnum):
-    """Orders of a task list; `-` is descending. Tasks without a due date come last in both of its orders."""
+    """Orders of a task list; `-` is descending. Tasks without a due date come last in both of its orders.
+
+    Tasks of one priority stand by time of creation: the newest first after `-priority`, the oldest first after `priority`.
+    """
 
     CREATED = "createdAt"
     NEWEST = "-createdAt"
@@ -50,6 +54,14 @@ class TaskSort(StrEnum):
 BY_CREATION = frozenset({TaskSort.CREATED, TaskSort.NEWEST})
 
 
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+Search = Annotated[Text, Field(min_length=3, max_length=100), BeforeValidator(_stripped)]
+"""What to look for: 3 to 100 characters, blanks around it aside. Shorter ones would be looked for in every task."""
+
+
 class ListTasks(PageQuery):
     """Which tasks to list, and how."""
 
@@ -59,6 +71,11 @@ class ListTasks(PageQuery):
     assignee_id: UUID | None = None
     due_before: Instant | None = Field(default=None, description="Only tasks due before this moment.")
     due_after: Instant | None = Field(default=None, description="Only tasks due after this moment.")
+    q: Search | None = Field(
+        default=None,
+        description="Only tasks with this text, in whatever case, in their title or in the first 1,000 characters of their "
+        "description.",
+    )
     sort: TaskSort = Field(
         default=TaskSort.NEWEST,
         description="Order of the list; `-` is descending, tasks without a due date come last. "

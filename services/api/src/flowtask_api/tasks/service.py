@@ -10,39 +10,14 @@ from flowtask_kit.ids import utc_now
 
 from ..auth.models import Caller
 from ..database import Outbox
-from ..http.paging import Page, continued, numbered
 from ..http.preconditions import Precondition
 from ..projects.errors import ProjectNotFound
 from ..projects.models import Project
 from . import queries
 from .errors import AssigneeNotFound, TaskNotFound
 from .models import Task
-from .schemas import CreateTask, ListTasks, TaskSort, UpdateTask
+from .schemas import CreateTask, UpdateTask
 from .storing import store
-
-
-async def list_tasks(tx: AsyncSession, caller: Caller, asked: ListTasks) -> Page[Task]:
-    """The workspace's tasks that pass the filter, by page or by cursor."""
-    listed = queries.tasks(caller.workspace_id, asked)
-    if asked.cursor is None:
-        return await numbered(tx, listed, asked)
-    return await continued(
-        tx,
-        listed,
-        asked,
-        Task.created_at,
-        Task.id,
-        lambda task: (task.created_at, task.id),
-        descending=asked.sort is TaskSort.NEWEST,
-    )
-
-
-async def get_task(tx: AsyncSession, caller: Caller, task_id: UUID) -> Task:
-    """One task of the workspace."""
-    task = await tx.scalar(queries.task(caller.workspace_id, task_id))
-    if task is None:
-        raise TaskNotFound
-    return task
 
 
 async def create_task(tx: AsyncSession, caller: Caller, body: CreateTask) -> Task:

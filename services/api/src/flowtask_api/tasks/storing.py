@@ -12,7 +12,7 @@ from flowtask_kit.database.transaction import wake_after_commit
 from ..database import Outbox
 from .models import Task
 
-_COLUMNS = Task.__table__.columns
+_COLUMNS = [column for column in Task.__table__.columns if column.server_default is None]
 
 _STORE = Prepared(
     text(f"""

@@ -1,0 +1,1 @@
+"""Copies kept elsewhere: everything that has changed since a token was given."""
