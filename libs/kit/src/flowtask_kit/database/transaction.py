@@ -24,11 +24,6 @@ async def transaction(database: Database, wake: Wake) -> AsyncIterator[AsyncSess
             await wake.send()
 
 
-def wake_after_commit(tx: AsyncSession) -> None:
-    """Have the relays woken after the commit, where a statement wrote outbox rows that the session does not know."""
-    tx.info["outbox"] = True
-
-
 @event.listens_for(Session, "after_flush")
 def _notice_outbox_rows(session: Session, _context: UOWTransaction) -> None:
     if any(isinstance(row, OutboxRow) for row in session.new):

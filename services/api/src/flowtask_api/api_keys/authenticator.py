@@ -1,9 +1,9 @@
 """The API-key authenticator: `Authorization: Bearer ft_...`."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import Headers
 
 from flowtask_contracts.resources import Plan, Role
+from flowtask_kit.database.direct import Direct
 
 from ..auth.models import Caller
 from . import queries
@@ -17,13 +17,13 @@ class ApiKeyAuthenticator:
     def __init__(self, last_use: LastUse) -> None:
         self._last_use = last_use
 
-    async def __call__(self, tx: AsyncSession, headers: Headers) -> Caller | None:
+    async def __call__(self, direct: Direct, headers: Headers) -> Caller | None:
         """The member whose key this is; None for anything else. The work is the same for a known and an unknown key."""
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         digest = digest_of(credential.strip())
         if scheme.lower() != "bearer" or digest is None:
             return None
-        found = await queries.HOLDER.first(tx, {"digest": digest})
+        found = await queries.HOLDER.first(direct, {"digest": digest})
         if found is None:
             return None
         key_id, workspace_id, user_id, operator, role, plan = found

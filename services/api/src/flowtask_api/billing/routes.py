@@ -4,7 +4,7 @@ from flowtask_contracts.commands import GetSubscription
 from flowtask_contracts.resources import Subscription
 from flowtask_kit.http.envelope import Envelope
 
-from ..auth.dependencies import AdminAlone
+from ..auth.dependencies import Admin
 from ..auth.routing import api_router
 from ..http.dependencies import Asking
 
@@ -12,6 +12,6 @@ router = api_router("Billing", "/billing")
 
 
 @router.get("/subscription", summary="Get the subscription")
-async def get_subscription(caller: AdminAlone, commands: Asking) -> Envelope[Subscription]:
+async def get_subscription(caller: Admin, commands: Asking) -> Envelope[Subscription]:
     """What plan the workspace is on."""
     return Envelope(data=await commands.ask(GetSubscription(workspace_id=caller.workspace_id), Subscription))

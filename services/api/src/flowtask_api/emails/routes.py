@@ -9,7 +9,7 @@ from flowtask_contracts.commands import GetEmail, ListEmails
 from flowtask_contracts.commands.mailer import Email, EmailDetail, Emails
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
-from ..auth.dependencies import AdminAlone
+from ..auth.dependencies import Admin
 from ..auth.routing import api_router
 from ..http.dependencies import Asking
 from .schemas import ListEmailsQuery
@@ -19,7 +19,7 @@ router = api_router("Emails", "/emails")
 
 @router.get("", summary="List emails")
 async def list_emails(
-    caller: AdminAlone, commands: Asking, asked: Annotated[ListEmailsQuery, Query()]
+    caller: Admin, commands: Asking, asked: Annotated[ListEmailsQuery, Query()]
 ) -> Envelope[tuple[Email, ...]]:
     """What was and will be mailed to the people of the workspace, newest first."""
     command = ListEmails(
@@ -35,6 +35,6 @@ async def list_emails(
 
 
 @router.get("/{email_id}", summary="Get an email")
-async def get_email(caller: AdminAlone, commands: Asking, email_id: UUID) -> Envelope[EmailDetail]:
+async def get_email(caller: Admin, commands: Asking, email_id: UUID) -> Envelope[EmailDetail]:
     """One mail with what stands in it."""
     return Envelope(data=await commands.ask(GetEmail(workspace_id=caller.workspace_id, email_id=email_id), EmailDetail))

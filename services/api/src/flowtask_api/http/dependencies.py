@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.bus.commands import Commands
-from flowtask_kit.database.direct import Direct
+from flowtask_kit.database.direct import Direct, DirectTransaction
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.service.resources import Resources
 
@@ -35,6 +35,17 @@ async def directly(request: Request) -> Direct:
 
 
 Directly = Annotated[Direct, Depends(directly)]
+
+
+async def open_direct_transaction(request: Request) -> AsyncIterator[DirectTransaction]:
+    """One transaction for the whole request, on the driver; it begins with its first statement."""
+    resources = resources_of(request)
+    async with resources.direct.transaction(resources.wake) as tx:
+        yield tx
+
+
+DirectTx = Annotated[DirectTransaction, Depends(open_direct_transaction, scope="function")]
+"""The request's transaction where every microsecond counts; it commits before the answer is sent, like `Tx`."""
 
 
 async def commands_of(request: Request) -> Commands:

@@ -5,13 +5,14 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
+from flowtask_kit.database.prepared import Where
 
 from ..auth.dependencies import Authenticated
-from ..http.dependencies import Tx
+from ..auth.models import Caller
+from ..http.dependencies import DirectTx, Tx
 from . import service
 from .service import Claim
 
@@ -54,20 +55,33 @@ def once(*, conceal: str | None = None) -> Any:
     """
 
     async def claim(request: Request, tx: Tx, caller: Authenticated, key: IdempotencyKey) -> None:
-        if key is None:
-            return
-        made = Claim(caller.workspace_id, key, await _hash(request, str(caller.user_id)), conceal)
-        answer = await service.begin(tx, made)
-        if answer is not None:
-            raise Repeated(answer)
-        request.state.claim = (tx, made)
+        await _claim(request, tx, caller, key, conceal)
 
     return Depends(claim)
 
 
+def once_directly() -> Any:
+    """The same for a route whose transaction is a `DirectTx`."""
+
+    async def claim(request: Request, tx: DirectTx, caller: Authenticated, key: IdempotencyKey) -> None:
+        await _claim(request, tx, caller, key, None)
+
+    return Depends(claim)
+
+
+async def _claim(request: Request, tx: Where, caller: Caller, key: str | None, conceal: str | None) -> None:
+    if key is None:
+        return
+    made = Claim(caller.workspace_id, key, await _hash(request, str(caller.user_id)), conceal)
+    answer = await service.begin(tx, made)
+    if answer is not None:
+        raise Repeated(answer)
+    request.state.claim = (tx, made)
+
+
 async def keep_answer(request: Request, response: Response) -> None:
     """Keep the answer of a request that has claimed a key; the transaction of its write is still open."""
-    claimed: tuple[AsyncSession, Claim] | None = getattr(request.state, "claim", None)
+    claimed: tuple[Where, Claim] | None = getattr(request.state, "claim", None)
     if claimed is not None:
         await service.keep(*claimed, response)
 

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
+from flowtask_kit.database.prepared import Where
 from flowtask_kit.ids import utc_now
 
 from . import queries
@@ -39,7 +40,7 @@ class Claim:
         return int.from_bytes(digest[:8], signed=True)
 
 
-async def begin(tx: AsyncSession, claim: Claim) -> Response | None:
+async def begin(tx: Where, claim: Claim) -> Response | None:
     """Take the key for this transaction; the answer that it was given before, if there is one.
 
     UnderWay while another request has the key, KeyReused when it stands for another request.
@@ -57,7 +58,7 @@ async def begin(tx: AsyncSession, claim: Claim) -> Response | None:
     return Response(kept["body"], status_code=kept["status"], headers=headers)
 
 
-async def keep(tx: AsyncSession, claim: Claim, response: Response) -> None:
+async def keep(tx: Where, claim: Claim, response: Response) -> None:
     """Keep an answer, without what it conceals, in the transaction of the write."""
     headers = {name: value for name in _KEPT_HEADERS if (value := response.headers.get(name)) is not None}
     await queries.KEEP.execute(

@@ -2,7 +2,9 @@
 
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, Uuid, bindparam, select
+
+from flowtask_kit.database.prepared import Prepared
 
 from ..accounts.models import Membership
 from ..projects.models import Project
@@ -24,6 +26,26 @@ def project(workspace_id: UUID, project_id: UUID) -> Select[Project]:
 def held_project(workspace_id: UUID, project_id: UUID) -> Select[Project]:
     """A project that a task is put into: it cannot be hidden before the task is there, so its deletion misses none."""
     return project(workspace_id, project_id).with_for_update(read=True)
+
+
+HELD_PROJECT = Prepared(
+    select(Project.id, Project.name, Project.version)
+    .where(
+        Project.workspace_id == bindparam("workspace_id", type_=Uuid()),
+        Project.id == bindparam("id", type_=Uuid()),
+        Project.deleted_at.is_(None),
+    )
+    .with_for_update(read=True)
+)
+"""The same as `held_project`, on the driver."""
+
+MEMBER = Prepared(
+    select(Membership.user_id).where(
+        Membership.workspace_id == bindparam("workspace_id", type_=Uuid()),
+        Membership.user_id == bindparam("id", type_=Uuid()),
+    )
+)
+"""The same as `member`, on the driver."""
 
 
 def member(workspace_id: UUID, user_id: UUID) -> Select[UUID]:

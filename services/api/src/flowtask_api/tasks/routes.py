@@ -10,10 +10,10 @@ from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
-from ..http.dependencies import Directly, Tx
+from ..http.dependencies import Directly, DirectTx, Tx
 from ..http.preconditions import IfMatch
-from ..idempotency.dependencies import once
-from . import reading, service
+from ..idempotency.dependencies import once, once_directly
+from . import reading, service, storing
 from .schemas import CreateTask, ListTasks, UpdateTask
 
 router = api_router("Tasks", "/tasks")
@@ -28,10 +28,10 @@ async def list_tasks(
     return Envelope(data=tuple(page.rows), meta=page.meta)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task", dependencies=[once()])
-async def create_task(tx: Tx, caller: Authenticated, body: CreateTask, response: Response) -> Envelope[Task]:
+@router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task", dependencies=[once_directly()])
+async def create_task(tx: DirectTx, caller: Authenticated, body: CreateTask, response: Response) -> Envelope[Task]:
     """A new task; it is stored together with its event when the answer comes."""
-    task = await service.create_task(tx, caller, body)
+    task = await storing.create_task(tx, caller, body)
     response.headers["Location"] = f"/api/v1/tasks/{task.id}"
     response.headers["ETag"] = task.etag
     return Envelope(data=task.resource())

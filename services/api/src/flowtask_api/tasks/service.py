@@ -16,18 +16,7 @@ from ..projects.models import Project
 from . import queries
 from .errors import AssigneeNotFound, TaskNotFound
 from .models import Task
-from .schemas import CreateTask, UpdateTask
-from .storing import store
-
-
-async def create_task(tx: AsyncSession, caller: Caller, body: CreateTask) -> Task:
-    """A new task."""
-    fields = dict(body)
-    project = await _project(tx, caller, fields.pop("project_id"))
-    await _require_member(tx, caller, fields["assignee_id"])
-    task = Task.new(fields, project, workspace_id=caller.workspace_id, by=caller.user_id, at=utc_now())
-    await store(tx, task, [Outbox.of(event) for event in task.created(actor=caller.actor)])
-    return task
+from .schemas import UpdateTask
 
 
 async def update_task(tx: AsyncSession, caller: Caller, task_id: UUID, body: UpdateTask, seen: Precondition) -> Task:

@@ -8,7 +8,7 @@ from fastapi import Query, status
 from flowtask_contracts.commands.webhooks import Delivery, DeliveryDetail
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
-from ..auth.dependencies import AdminAlone
+from ..auth.dependencies import Admin
 from ..auth.routing import api_router
 from ..http.dependencies import Asking
 from ..idempotency.dependencies import IdempotencyKey
@@ -20,7 +20,7 @@ router = api_router("Webhook deliveries")
 
 @router.get("/webhooks/{webhook_id}/deliveries", summary="List a webhook's deliveries")
 async def list_deliveries(
-    caller: AdminAlone, commands: Asking, webhook_id: UUID, asked: Annotated[ListDeliveriesQuery, Query()]
+    caller: Admin, commands: Asking, webhook_id: UUID, asked: Annotated[ListDeliveriesQuery, Query()]
 ) -> Envelope[tuple[Delivery, ...]]:
     """What was and will be sent to an endpoint, newest event first."""
     page = await service.list_deliveries(commands, caller, webhook_id, asked)
@@ -28,14 +28,12 @@ async def list_deliveries(
 
 
 @router.get("/deliveries/{delivery_id}", summary="Get a delivery")
-async def get_delivery(caller: AdminAlone, commands: Asking, delivery_id: UUID) -> Envelope[DeliveryDetail]:
+async def get_delivery(caller: Admin, commands: Asking, delivery_id: UUID) -> Envelope[DeliveryDetail]:
     """One delivery with its body and every attempt."""
     return Envelope(data=await service.get_delivery(commands, caller, delivery_id))
 
 
 @router.post("/deliveries/{delivery_id}/retry", status_code=status.HTTP_202_ACCEPTED, summary="Retry a delivery")
-async def retry_delivery(
-    caller: AdminAlone, commands: Asking, key: IdempotencyKey, delivery_id: UUID
-) -> Envelope[Delivery]:
+async def retry_delivery(caller: Admin, commands: Asking, key: IdempotencyKey, delivery_id: UUID) -> Envelope[Delivery]:
     """Attempt a delivery once more now, outside its schedule."""
     return Envelope(data=await service.retry_delivery(commands, caller, delivery_id, key))

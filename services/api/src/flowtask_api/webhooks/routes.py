@@ -8,7 +8,7 @@ from fastapi import Query, Response, status
 from flowtask_contracts.commands.webhooks import Endpoint
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
-from ..auth.dependencies import AdminAlone
+from ..auth.dependencies import Admin
 from ..auth.routing import api_router
 from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
@@ -21,7 +21,7 @@ router = api_router("Webhooks", "/webhooks")
 
 @router.get("", summary="List webhooks")
 async def list_webhooks(
-    caller: AdminAlone, commands: Asking, asked: Annotated[CursorQuery, Query()]
+    caller: Admin, commands: Asking, asked: Annotated[CursorQuery, Query()]
 ) -> Envelope[tuple[Webhook, ...]]:
     """The workspace's endpoints, newest first."""
     page = await service.list_webhooks(commands, caller, asked)
@@ -32,7 +32,7 @@ async def list_webhooks(
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create a webhook")
 async def create_webhook(
-    caller: AdminAlone, commands: Asking, key: IdempotencyKey, body: CreateWebhook, response: Response
+    caller: Admin, commands: Asking, key: IdempotencyKey, body: CreateWebhook, response: Response
 ) -> Envelope[Webhook]:
     """Subscribe a URL. The signing secret is in this answer and in no other."""
     webhook = await service.create_webhook(commands, caller, body, key)
@@ -42,7 +42,7 @@ async def create_webhook(
 
 
 @router.get("/{webhook_id}", summary="Get a webhook")
-async def get_webhook(caller: AdminAlone, commands: Asking, webhook_id: UUID) -> Envelope[Webhook]:
+async def get_webhook(caller: Admin, commands: Asking, webhook_id: UUID) -> Envelope[Webhook]:
     """One endpoint, without its secret."""
     return Envelope(data=await service.get_webhook(commands, caller, webhook_id))
 
@@ -50,7 +50,7 @@ async def get_webhook(caller: AdminAlone, commands: Asking, webhook_id: UUID) ->
 @router.patch("/{webhook_id}", summary="Change a webhook")
 @router.put("/{webhook_id}", summary="Update a webhook")
 async def update_webhook(
-    caller: AdminAlone, commands: Asking, key: IdempotencyKey, webhook_id: UUID, body: UpdateWebhook
+    caller: Admin, commands: Asking, key: IdempotencyKey, webhook_id: UUID, body: UpdateWebhook
 ) -> Envelope[Webhook]:
     """Change the fields that are sent; the others stay."""
     return Envelope(data=await service.update_webhook(commands, caller, webhook_id, body, key))
@@ -59,7 +59,7 @@ async def update_webhook(
 @router.delete(
     "/{webhook_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a webhook"
 )
-async def delete_webhook(caller: AdminAlone, commands: Asking, key: IdempotencyKey, webhook_id: UUID) -> None:
+async def delete_webhook(caller: Admin, commands: Asking, key: IdempotencyKey, webhook_id: UUID) -> None:
     """Unsubscribe. What is still due is cancelled; the history stays readable."""
     await service.delete_webhook(commands, caller, webhook_id, key)
 
