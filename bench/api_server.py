@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from flowtask_api.app import create_app
 from flowtask_api.auth.dependencies import Authenticated
 from flowtask_api.auth.routing import api_router
+from flowtask_api.auth.scopes import Resource
 from flowtask_api.http.dependencies import Tx
 from flowtask_api.settings import ApiSettings
 from flowtask_kit import logs
@@ -33,7 +34,7 @@ def ping_app() -> FastAPI:
 def layered(settings: ApiSettings) -> FastAPI:
     """The API with its layers laid bare."""
     app = create_app(settings)
-    router = api_router("Layers", "/layers")
+    router = api_router("Layers", "/layers", resource=Resource.TASKS)
 
     @app.get("/layers/shell")
     async def shell() -> dict[str, str]:

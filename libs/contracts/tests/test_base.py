@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from flowtask_contracts.base import Contract, Input, Instant, Text, rfc3339
+from flowtask_contracts.errors import ErrorBody
 
 INSTANT = TypeAdapter(Instant)
 TEXT = TypeAdapter(Text)
@@ -125,3 +126,10 @@ def test_they_are_refused_in_json_too_however_they_are_written(document):
 
 def test_a_pair_of_surrogate_escapes_is_one_character():
     assert TEXT.validate_json(rb'"\ud83d\ude80"') == "\U0001f680"
+
+
+def test_an_error_does_not_repeat_what_it_could_not_read():
+    with pytest.raises(ValidationError) as error:
+        ErrorBody.model_validate({"code": {"secret": "whsec_x"}, "message": "m"})
+    assert "code" in str(error.value)
+    assert "whsec_x" not in str(error.value)

@@ -64,3 +64,18 @@ def test_nothing_that_is_logged_can_make_logging_fail():
     )
     assert (first["event"], first["huge"]) == ("a\n\x00\ud800", 2**70)
     assert "ValueError" in second["exception"]
+
+
+def test_what_looks_like_a_secret_is_masked_wherever_it_stands():
+    key, secret = "ft_" + "0a" * 32, "whsec_" + "Zm9v" * 8
+    found = lines(
+        f"log.info('a {key}', request_id='{key}', **{{'{key}': ['{secret}']}})\n"
+        f"try:\n    raise ValueError('{secret}')\nexcept ValueError:\n    log.exception('b')\n"
+        f"logging.getLogger('lib').warning('%s', '{key}')\n"
+        "log.info('shift_left ft_short')"
+    )
+    written = json.dumps(found)
+    assert "0a0a" not in written
+    assert "Zm9v" not in written
+    assert [line["event"] for line in found] == ["a ft_****", "b", "ft_****", "shift_left ft_short"]
+    assert "ValueError: whsec_****" in found[1]["exception"]

@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +29,7 @@ from flowtask_contracts.errors import FlowTaskError
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit.bootstrap.postgres import bootstrap_postgres
 from flowtask_kit.database.transaction import transaction
+from flowtask_local.ports import free_port
 from flowtask_local.postgres import EmbeddedPostgres
 from flowtask_local.testing import (  # noqa: F401 - fixtures are found by their names here
     nats_server_factory,
@@ -173,6 +177,21 @@ def make_member(
 
 
 @pytest.fixture
+def make_key(app: FastAPI) -> Callable[..., Awaitable[dict[str, str]]]:
+    """Makes a key of an account with the scopes that are named; the headers to call with it."""
+
+    async def make(account: Account, *scopes: str, **options: Any) -> dict[str, str]:
+        resources = app.state.resources
+        async with transaction(resources.database, resources.wake) as tx:
+            key = await api_keys.create_key(
+                tx, workspace_id=account.workspace_id, user_id=account.user_id, name="k", scopes=scopes, **options
+            )
+        return {"Authorization": f"Bearer {key.key}"}
+
+    return make
+
+
+@pytest.fixture
 async def account(make_account: Callable[..., Awaitable[Account]]) -> Account:
     return await make_account()
 
@@ -219,15 +238,19 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 
 class OtherService:
-    """Answers commands with what a test puts into `answers`, and keeps what was asked."""
+    """Answers commands with what a test puts into `answers`, and keeps what was asked; `before` runs before each answer."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {}
+        self.before: Callable[[], Awaitable[Any]] | None = None
+        self.end: Callable[[], Awaitable[None]]
 
     async def hear(self, message: Any) -> None:
         verb = message.subject.rpartition(".")[2]
         self.asked.append((verb, orjson.loads(message.data)))
+        if self.before is not None:
+            await self.before()
         answer = self.answers.get(verb, {})
         if isinstance(answer, FlowTaskError):
             reply = {"error": answer.body.model_dump(mode="json", by_alias=True)}
@@ -249,7 +272,7 @@ async def other_service(nats_url: str, app: FastAPI) -> AsyncIterator[Callable[[
         connection = await nats.connect(nats_url)
         connections.append(connection)
         answering = OtherService()
-        await connection.subscribe(f"commands.{name}.>", cb=answering.hear)
+        answering.end = (await connection.subscribe(f"commands.{name}.>", cb=answering.hear)).unsubscribe
         await connection.flush()
         await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
         return answering
@@ -257,3 +280,59 @@ async def other_service(nats_url: str, app: FastAPI) -> AsyncIterator[Callable[[
     yield begin
     for connection in connections:
         await connection.close()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A running `flowtask-api serve`, and the file with all that it says."""
+
+    url: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    async def end(self) -> bytes:
+        """End it in good order; all that it has said."""
+        self.process.terminate()
+        assert await asyncio.wait_for(self.process.wait(), 30) == 0
+        return self.log.read_bytes()
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+            while True:
+                with contextlib.suppress(httpx2.HTTPError):
+                    if (await client.get(f"{self.url}/readyz")).json()["bus"] == "ok":
+                        return
+                assert self.process.returncode is None, self.log.read_text()
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def serve(
+    databases: Databases, nats_url: str, tmp_path: Path
+) -> AsyncIterator[Callable[..., Awaitable[Program]]]:
+    """Starts the program itself, with more settings if need be; the module must have a NATS of its own."""
+    running = []
+
+    async def begin(**settings: str) -> Program:
+        port, log = free_port(), tmp_path / f"log-{len(running)}"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "FLOWTASK_DATABASE_URL": databases.api,
+            "FLOWTASK_NATS_URL": nats_url,
+            "FLOWTASK_PORT": str(port),
+        }
+        path = Path(sys.executable).with_name("flowtask-api")
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                path, "serve", env=environment | settings, stdout=output, stderr=output
+            )
+        running.append(process)
+        program = Program(f"http://127.0.0.1:{port}", process, log)
+        await program.ready()
+        return program
+
+    yield begin
+    for process in running:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

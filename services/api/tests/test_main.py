@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from flowtask_api.main import main
 from flowtask_local.ports import free_port
 
 PROGRAM = Path(sys.executable).with_name("flowtask-api")
@@ -48,7 +49,7 @@ def printed(done: subprocess.CompletedProcess[str]) -> dict:
     return orjson.loads(done.stdout)
 
 
-async def test_a_user_and_keys_are_made_from_the_command_line(run, stranger):
+async def test_a_user_and_keys_are_made_from_the_command_line(run, stranger, db):
     first, again = await asyncio.gather(
         run("create-user", "--email", "Ada@Example.com", "--name", "Ada"),
         run("create-user", "--email", "ada@example.com", "--name", "Ada"),
@@ -57,20 +58,44 @@ async def test_a_user_and_keys_are_made_from_the_command_line(run, stranger):
     assert set(user) == {"userId", "workspaceId"}
     assert printed(again) == user
 
-    operator, elsewhere = await asyncio.gather(
+    operator, elsewhere, narrow = await asyncio.gather(
         run(
             "create-key", "--email", "ADA@example.com", "--name", "k", "--operator", "--workspace", user["workspaceId"]
         ),
         run("create-key", "--email", "ada@example.com", "--name", "k", "--workspace", user["userId"]),
+        run(
+            *("create-key", "--email", "ada@example.com", "--name", "k", "--scope", "tasks:read", "--scope", "read"),
+            *("--expires-at", "2999-01-01T00:00:00+01:00"),
+        ),
     )
     key = printed(operator)
-    assert set(key) == {"id", "name", "key", "workspaceId", "operator"}
+    assert set(key) == {"id", "name", "key", "workspaceId", "operator", "scopes", "expiresAt"}
+    assert (key["scopes"], key["expiresAt"]) == (["admin"], None)
     assert (key["workspaceId"], key["operator"]) == (user["workspaceId"], True)
     me = (await stranger.get("/api/v1/me", headers={"authorization": f"Bearer {key['key']}"})).json()["data"]
     assert (me["email"], me["operator"]) == ("ada@example.com", True)
+    other = printed(narrow)
+    assert (other["scopes"], other["expiresAt"]) == (["read", "tasks:read"], "2998-12-31T23:00:00.000Z")
+    told = await db.fetch("SELECT target_id::text, actor_id FROM api.audit_entries WHERE action = 'api_key.created'")
+    assert sorted(map(tuple, told)) == sorted([(key["id"], None), (other["id"], None)])
     assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
     assert "not a member" in elsewhere.stderr
     assert elsewhere.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("--scope=root", "--scope=", "--scope=read,write", "--workspace=1", "--expires-at=2020-01-01T00:00:00Z"),
+        *("--expires-at=2999-01-01T00:00:00", "--expires-at=2999-01-01", "--expires-at=9999-12-31T23:59:59-10:00"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_before_anything_is_done(monkeypatch, capsys, argument):
+    monkeypatch.setattr(sys, "argv", ["flowtask-api", "create-key", "--email", "a@b", "--name", "k", argument])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert argument.partition("=")[0] in capsys.readouterr().err
 
 
 async def test_what_is_wrong_is_said_in_one_line(run):

@@ -20,6 +20,7 @@ class Contract(BaseModel):
         extra="ignore",
         use_enum_values=False,
         ser_json_bytes="base64",
+        hide_input_in_errors=True,  # a message that cannot be read may hold a secret, and its error ends in a log
     )
 
 

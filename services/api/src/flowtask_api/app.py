@@ -12,6 +12,7 @@ from .accounts import routes as accounts
 from .api_keys import routes as api_keys
 from .api_keys.authenticator import ApiKeyAuthenticator
 from .api_keys.last_use import LastUse
+from .audit import routes as audit
 from .billing import routes as billing
 from .database import MIGRATIONS, CommandRecord
 from .deletions.loop import deletions
@@ -37,8 +38,11 @@ _ROUTERS = (
     deliveries.router,
     api_keys.router,
     accounts.router,
+    accounts.workspaces,
+    accounts.members,
     emails.router,
     billing.router,
+    audit.router,
 )
 
 

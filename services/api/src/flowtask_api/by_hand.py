@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_contracts.base import rfc3339
 from flowtask_contracts.errors import FlowTaskError
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit import logs
@@ -17,6 +18,8 @@ from flowtask_kit.service.resources import Resources
 
 from .accounts import service as accounts
 from .api_keys import service as api_keys
+from .audit import service as audit
+from .auth.scopes import ADMIN, in_order
 from .settings import ApiSettings
 
 
@@ -50,12 +53,21 @@ async def _create_user(tx: AsyncSession, arguments: argparse.Namespace) -> dict[
 async def _create_key(tx: AsyncSession, arguments: argparse.Namespace) -> dict[str, Any]:
     user, workspace_id = await accounts.member_by_email(tx, arguments.email, arguments.workspace)
     key = await api_keys.create_key(
-        tx, workspace_id=workspace_id, user_id=user.id, name=arguments.name, operator=arguments.operator
+        tx,
+        workspace_id=workspace_id,
+        user_id=user.id,
+        name=arguments.name,
+        scopes=in_order(arguments.scope or [ADMIN]),
+        expires_at=arguments.expires_at,
+        operator=arguments.operator,
     )
+    audit.record_by_system(tx, workspace_id, "api_key.created", key.id, key.told())
     return {
         "id": str(key.id),
         "name": key.name,
         "key": key.key,
         "workspaceId": str(workspace_id),
         "operator": key.operator,
+        "scopes": list(key.scopes),
+        "expiresAt": None if key.expires_at is None else rfc3339(key.expires_at),
     }

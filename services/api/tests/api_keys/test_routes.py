@@ -8,7 +8,13 @@ async def test_a_key_is_shown_once_and_masked_ever_after(client, stranger):
     assert created.status_code == 201
     assert created.headers["cache-control"] == "no-store"
     assert re.fullmatch(r"ft_[0-9a-f]{64}", key["key"])
-    assert set(key) == {"id", "name", "key", "userId", "operator", "createdAt", "lastUsedAt"}
+    assert set(key) == {
+        *("id", "name", "key", "userId", "scopes", "operator", "createdAt", "expiresAt"),
+        *("lastUsedAt", "lastUsedAddress", "rotatedFrom", "rotatedTo"),
+    }
+    assert (key["scopes"], key["expiresAt"]) == (["admin"], None)
+    shown = await client.get(created.headers["location"])
+    assert shown.json()["data"] == key | {"key": f"ft_****{key['key'][-4:]}"}
 
     listed = (await client.get("/api/v1/api-keys")).json()
     assert listed["data"][0] == key | {"key": f"ft_****{key['key'][-4:]}"}

@@ -16,6 +16,8 @@ FIELDS = {
     "url": "text",
     "events": "list",
     "active": "flag",
+    "scopes": "scopes",
+    "expiresAt": "moment",
 }
 NOT_TEXT = [1, 1.5, True, [], {}, ["x"], {"a": 1}, "\x00", "a\x00b", "x" * 30_000]
 WRONG = {
@@ -41,6 +43,22 @@ WRONG = {
     ],
     "id": [*NOT_TEXT, "", "x", "0" * 31, 12345678901234567890],
     "list": [1, True, "task.created", {}, None, [], [1], [None], [""], ["\x00"], ["x" * 101], ["task.created"] * 51],
+    "scopes": [
+        1,
+        True,
+        "admin",
+        {},
+        None,
+        [],
+        [1],
+        [None],
+        [""],
+        ["root"],
+        ["ADMIN"],
+        ["tasks"],
+        ["me:read"],
+        ["read"] * 99,
+    ],
     "flag": [0, 1, 1.0, "true", "yes", "", None, [], {}],
 }
 RAW = [
@@ -83,6 +101,7 @@ async def targets(client):
     """Every route that reads a body, with a body that it takes."""
     task = (await client.post("/api/v1/tasks", json={"title": "T"})).json()["data"]["id"]
     project = (await client.post("/api/v1/projects", json={"name": "P"})).json()["data"]["id"]
+    key = (await client.post("/api/v1/api-keys", json={"name": "K"})).json()["data"]["id"]
     hook = {"url": "https://example.com", "events": ["*"], "active": True, "description": None}
     one = {"title": "T", "description": None, "status": "TODO", "priority": "LOW", "dueDate": None}
     one |= {"projectId": None, "assigneeId": None}
@@ -93,7 +112,9 @@ async def targets(client):
         ("POST", "/api/v1/projects", {"name": "P", "description": None}),
         ("PUT", f"/api/v1/projects/{project}", {"name": "P", "description": None}),
         ("PATCH", f"/api/v1/projects/{project}", {"name": "P", "description": None}),
-        ("POST", "/api/v1/api-keys", {"name": "K"}),
+        ("POST", "/api/v1/api-keys", {"name": "K", "scopes": ["read"], "expiresAt": None}),
+        ("PUT", f"/api/v1/api-keys/{key}", {"name": "K", "scopes": ["read"], "expiresAt": None}),
+        ("PATCH", f"/api/v1/api-keys/{key}", {"name": "K", "scopes": ["read"], "expiresAt": None}),
         ("POST", "/api/v1/webhooks", hook),
         ("PUT", f"/api/v1/webhooks/{UUID(int=1)}", hook),
         ("PATCH", f"/api/v1/webhooks/{UUID(int=1)}", hook),

@@ -1,6 +1,6 @@
 """The API-key authenticator: `Authorization: Bearer ft_...`."""
 
-from starlette.datastructures import Headers
+from fastapi import Request
 
 from flowtask_contracts.resources import Plan, Role
 from flowtask_kit.database.direct import Direct
@@ -17,17 +17,17 @@ class ApiKeyAuthenticator:
     def __init__(self, last_use: LastUse) -> None:
         self._last_use = last_use
 
-    async def __call__(self, direct: Direct, headers: Headers) -> Caller | None:
+    async def __call__(self, direct: Direct, request: Request) -> Caller | None:
         """The member whose key this is; None for anything else. The work is the same for a known and an unknown key."""
-        scheme, _, credential = headers.get("authorization", "").partition(" ")
+        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         digest = digest_of(credential.strip())
         if scheme.lower() != "bearer" or digest is None:
             return None
         found = await queries.HOLDER.first(direct, {"digest": digest})
         if found is None:
             return None
-        key_id, workspace_id, user_id, operator, role, plan = found
-        self._last_use.note(key_id)
+        key_id, workspace_id, user_id, operator, scopes, role, plan = found
+        self._last_use.note(key_id, request.client.host if request.client else None)
         return Caller(
             workspace_id=workspace_id,
             user_id=user_id,
@@ -35,4 +35,5 @@ class ApiKeyAuthenticator:
             key_id=key_id,
             operator=operator,
             plan=Plan(plan),
+            scopes=frozenset(scopes),
         )

@@ -1,7 +1,8 @@
-"""When keys were last used, collected in memory and written every few seconds: no request writes for its reading."""
+"""When and from where keys were last used, collected in memory and written every few seconds: no request writes for its reading."""
 
 import asyncio
 from datetime import datetime
+from ipaddress import ip_address
 from uuid import UUID
 
 from flowtask_kit import logs
@@ -20,11 +21,11 @@ class LastUse:
     def __init__(self, database: Database, *, every: float) -> None:
         self._database = database
         self._every = every
-        self._uses: dict[UUID, datetime] = {}
+        self._uses: dict[UUID, tuple[datetime, str | None]] = {}
 
-    def note(self, key_id: UUID) -> None:
-        """A key was used now."""
-        self._uses[key_id] = utc_now()
+    def note(self, key_id: UUID, address: str | None) -> None:
+        """A key was used now, from that address as far as the server can tell."""
+        self._uses[key_id] = (utc_now(), address)
 
     async def run(self) -> None:
         """Write every `every` seconds, for ever."""
@@ -39,9 +40,18 @@ class LastUse:
         uses, self._uses = self._uses, {}
         try:
             async with self._database.sessions.begin() as tx:
-                await tx.execute(queries.note_uses(dict(sorted(uses.items()))))
+                noted = {key_id: (at, _plain(address)) for key_id, (at, address) in sorted(uses.items())}
+                await tx.execute(queries.note_uses(noted))
         except Exception as error:
             self._uses = uses | self._uses
             if not is_outage(error):
                 raise
             log.warning("key uses not written", keys=len(uses), error=repr(error))
+
+
+def _plain(address: str | None) -> str | None:
+    """The address in its usual form; None for what is none: a proxy may write anything."""
+    try:
+        return str(ip_address((address or "").partition("%")[0]))
+    except ValueError:
+        return None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, TextClause, Uuid, bindparam, select, text
+from sqlalchemy import Select, String, TextClause, Uuid, bindparam, func, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from flowtask_kit.database.prepared import Prepared
@@ -12,16 +12,26 @@ from flowtask_kit.database.prepared import Prepared
 from ..accounts.models import Membership, Workspace
 from .models import ApiKey
 
+_NOT_EXPIRED = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
+
 HOLDER = Prepared(
-    select(ApiKey.id, ApiKey.workspace_id, ApiKey.user_id, ApiKey.operator, Membership.role, Workspace.plan)
+    select(
+        ApiKey.id,
+        ApiKey.workspace_id,
+        ApiKey.user_id,
+        ApiKey.operator,
+        ApiKey.scopes,
+        Membership.role,
+        Workspace.plan,
+    )
     .join(
         Membership,
         (Membership.workspace_id == ApiKey.workspace_id) & (Membership.user_id == ApiKey.user_id),
     )
     .join(Workspace, Workspace.id == ApiKey.workspace_id)
-    .where(ApiKey.digest == bindparam("digest"), ApiKey.revoked_at.is_(None))
+    .where(ApiKey.digest == bindparam("digest"), ApiKey.revoked_at.is_(None), _NOT_EXPIRED)
 )
-"""Whom the key of a `digest` belongs to and what they are now; nobody once it is revoked or they left the workspace.
+"""Whom the key of a `digest` belongs to and what they are now; nobody once it is revoked or has expired, or they left the workspace.
 
 Built once, because every request asks it.
 """
@@ -41,14 +51,29 @@ def key(workspace_id: UUID, key_id: UUID) -> Select[ApiKey]:
     return select(ApiKey).where(ApiKey.workspace_id == workspace_id, ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
 
 
-def note_uses(uses: Mapping[UUID, datetime]) -> TextClause:
-    """Write down when keys were last used, all in one statement; a later time is never replaced by an earlier one."""
+def workspace_for_a_key(workspace_id: UUID) -> Select[UUID]:
+    """The workspace, which only one transaction at a time may be adding a key to."""
+    return select(Workspace.id).where(Workspace.id == workspace_id).with_for_update(key_share=True)
+
+
+def live_keys(workspace_id: UUID) -> Select[int]:
+    """How many of a workspace's keys open something and are not only waiting for their end after a rotation."""
+    return select(func.count()).where(
+        ApiKey.workspace_id == workspace_id, ApiKey.revoked_at.is_(None), ApiKey.rotated_to.is_(None), _NOT_EXPIRED
+    )
+
+
+def note_uses(uses: Mapping[UUID, tuple[datetime, str | None]]) -> TextClause:
+    """Write down when and from where keys were last used, all in one statement; a later use is never replaced by an
+    earlier one.
+    """
     statement = text("""
-        UPDATE api.api_keys AS k SET last_used_at = GREATEST(k.last_used_at, used.at)
-        FROM unnest(:ids, :ats) AS used (id, at)
-        WHERE k.id = used.id
+        UPDATE api.api_keys AS k SET last_used_at = used.at, last_used_address = used.address
+        FROM unnest(:ids, :ats, :addresses) AS used (id, at, address)
+        WHERE k.id = used.id AND (k.last_used_at IS NULL OR k.last_used_at < used.at)
     """)
     return statement.bindparams(
         bindparam("ids", list(uses), type_=ARRAY(Uuid())),
-        bindparam("ats", list(uses.values()), type_=ARRAY(TIMESTAMP(timezone=True))),
+        bindparam("ats", [at for at, _ in uses.values()], type_=ARRAY(TIMESTAMP(timezone=True))),
+        bindparam("addresses", [address for _, address in uses.values()], type_=ARRAY(String())),
     )

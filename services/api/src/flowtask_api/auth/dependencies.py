@@ -5,14 +5,15 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
-from starlette.datastructures import Headers
 
 from flowtask_contracts.errors import Forbidden, Unauthorized
 from flowtask_kit.database.direct import Direct
 
 from ..http.dependencies import resources_of
 from ..rate_limits.dependencies import limit_caller, limit_failures
+from .errors import MissingScope
 from .models import Caller
+from .scopes import Access
 
 _documented = HTTPBearer(
     scheme_name="API key", description="An API key: `ft_` and 64 hexadecimal digits.", auto_error=False
@@ -22,22 +23,26 @@ _documented = HTTPBearer(
 class Authenticator(Protocol):
     """Knows one kind of credential."""
 
-    async def __call__(self, direct: Direct, headers: Headers) -> Caller | None:
+    async def __call__(self, direct: Direct, request: Request) -> Caller | None:
         """The caller that the request's headers prove; None where they hold no credential of this kind, or no valid one."""
 
 
 async def authenticate(request: Request) -> Caller:
     """The caller; Unauthorized when no authenticator knows one. No connection is held when it is known.
 
-    RateLimited for a caller, or an address whose credentials are refused, that asks too often.
+    RateLimited for a caller, or an address whose credentials are refused, that asks too often; MissingScope for a key that
+    is not for what the route is about.
     """
     authenticators: Sequence[Authenticator] = request.app.state.authenticators
     direct = resources_of(request).direct
     for authenticator in authenticators:
-        caller = await authenticator(direct, request.headers)
+        caller = await authenticator(direct, request)
         if caller is not None:
             request.state.caller = caller
             await limit_caller(request, caller)
+            access: Access = request.scope["route"].access
+            if not caller.permits(access):
+                raise MissingScope(access)
             return caller
     await limit_failures(request)
     raise Unauthorized
@@ -59,6 +64,9 @@ async def authenticate_admin(caller: Annotated[Caller, Depends(authenticate)]) -
     """The caller, who must be an owner or admin."""
     return _administering(caller)
 
+
+ADMINISTERING = frozenset({authenticate_admin})
+"""A route that depends on one of these is administrative."""
 
 Authenticated = Annotated[Caller, Depends(authenticate)]
 Admin = Annotated[Caller, Depends(authenticate_admin)]

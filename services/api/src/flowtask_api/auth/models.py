@@ -5,10 +5,15 @@ from uuid import UUID
 
 from flowtask_contracts.resources import Plan, Role
 
+from .scopes import Access, permits
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One authenticated caller: a user acting in one workspace. `key_id` is the API key that was used, if one was."""
+    """One authenticated caller: a user acting in one workspace. `key_id` is the API key that was used, if one was.
+
+    `scopes` are the key's; None, for a user who came without a key, is everything that the role allows.
+    """
 
     workspace_id: UUID
     user_id: UUID
@@ -16,6 +21,7 @@ class Caller:
     key_id: UUID | None
     operator: bool
     plan: Plan = Plan.FREE
+    scopes: frozenset[str] | None = None
 
     @property
     def credential(self) -> str:
@@ -31,3 +37,7 @@ class Caller:
     def administers(self) -> bool:
         """Whether the caller may manage keys, webhooks, billing and members."""
         return self.role in {Role.OWNER, Role.ADMIN}
+
+    def permits(self, access: Access) -> bool:
+        """Whether the credential is for this; what the role allows is asked besides."""
+        return self.scopes is None or permits(self.scopes, access)

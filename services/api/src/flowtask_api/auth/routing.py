@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Coroutine
 from email.message import Message
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import orjson
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
@@ -15,7 +17,8 @@ from flowtask_kit.http.envelope import ErrorEnvelope
 
 from ..http.preconditions import not_modified
 from ..idempotency.dependencies import Repeated, keep_answer
-from .dependencies import SECURITY, prove_caller
+from .dependencies import ADMINISTERING, SECURITY, prove_caller
+from .scopes import READING, Access, Resource
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -28,7 +31,18 @@ class _JsonRequest(Request):
 
 
 class ApiRoute(APIRoute):
-    """A route that answers 401 before any 400, 404 for malformed ids, and 415 for what is not declared as JSON."""
+    """A route that answers 401 before any 400, 404 for malformed ids, and 415 for what is not declared as JSON.
+
+    Keys reach it by the scopes of its `resource`, which `api_router` sets; without one nobody reaches it at all.
+    """
+
+    resource: ClassVar[Resource]
+
+    @cached_property
+    def access(self) -> Access:
+        """What a key must be permitted before the route is entered."""
+        writing = not READING.issuperset(self.methods or ())
+        return Access.to(self.resource, writing=writing, administrative=_administrative(self.dependant))
 
     def get_route_handler(self) -> Handler:
         """The framework's handler, with refusals put in order."""
@@ -59,15 +73,20 @@ class ApiRoute(APIRoute):
         await super().handle(scope, receive, send)
 
 
-def api_router(tag: str, prefix: str = "") -> APIRouter:
-    """A feature's router under /api/v1; the app takes its routes as they are."""
+def api_router(tag: str, prefix: str = "", *, resource: Resource) -> APIRouter:
+    """A feature's router under /api/v1, for the scopes of one resource; the app takes its routes as they are."""
+    route_class = type("ApiRoute", (ApiRoute,), {"resource": resource})
     return APIRouter(
         prefix=f"/api/v1{prefix}",
-        route_class=ApiRoute,
+        route_class=route_class,
         tags=[tag],
         dependencies=[SECURITY],
         responses={"default": {"model": ErrorEnvelope, "description": "A refusal"}},
     )
+
+
+def _administrative(dependant: Dependant) -> bool:
+    return dependant.call in ADMINISTERING or any(map(_administrative, dependant.dependencies))
 
 
 def _refuse_plainer(request: Request, error: RequestValidationError) -> None:

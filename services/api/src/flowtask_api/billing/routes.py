@@ -6,9 +6,10 @@ from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Admin
 from ..auth.routing import api_router
+from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 
-router = api_router("Billing", "/billing")
+router = api_router("Billing", "/billing", resource=Resource.BILLING)
 
 
 @router.get("/subscription", summary="Get the subscription")

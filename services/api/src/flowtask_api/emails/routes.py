@@ -11,10 +11,11 @@ from flowtask_kit.http.envelope import CursorMeta, Envelope
 
 from ..auth.dependencies import Admin
 from ..auth.routing import api_router
+from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from .schemas import ListEmailsQuery
 
-router = api_router("Emails", "/emails")
+router = api_router("Emails", "/emails", resource=Resource.EMAILS)
 
 
 @router.get("", summary="List emails")

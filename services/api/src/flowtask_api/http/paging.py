@@ -141,7 +141,7 @@ def _count(listed: Select[Any]) -> Select[int]:
 async def continued(
     tx: AsyncSession,
     listed: Select[R],
-    asked: PageQuery,
+    asked: PageQuery | CursorQuery,
     created_at: Any,
     row_id: Any,
     place: Callable[[R], tuple[datetime, UUID]],

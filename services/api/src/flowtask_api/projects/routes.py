@@ -10,13 +10,14 @@ from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
+from ..auth.scopes import Resource
 from ..http.dependencies import Tx
 from ..http.preconditions import IfMatch
 from ..idempotency.dependencies import once
 from . import service
 from .schemas import CreateProject, ListProjects, UpdateProject
 
-router = api_router("Projects", "/projects")
+router = api_router("Projects", "/projects", resource=Resource.PROJECTS)
 
 
 @router.get("", summary="List projects")

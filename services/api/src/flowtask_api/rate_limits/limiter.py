@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from flowtask_contracts.resources import Plan
 from flowtask_kit import logs
 
+from ..auth.scopes import READING
 from . import metrics
 from .memory import MemoryWindows
 from .models import Decision, Limit
@@ -19,7 +20,6 @@ AGAIN_SECONDS = 1.0
 """How long this process decides alone before it asks Redis again."""
 
 REQUESTS, WRITES, FAILURES = "requests", "writes", "failed-authentications"
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Limiter:
@@ -38,7 +38,7 @@ class Limiter:
 
     async def request(self, key: str, plan: Plan, method: str) -> Decision:
         """Count a request of a credential; a write counts as a request too."""
-        limits = (self._reading if method in _READING else self._writing)[plan]
+        limits = (self._reading if method in READING else self._writing)[plan]
         return await self._take(f"key:{key}", limits)
 
     async def failure(self, address: str) -> Decision:

@@ -8,11 +8,12 @@ from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
+from ..auth.scopes import Resource
 from ..http.dependencies import Directly
 from . import service
 from .schemas import Changes, SyncQuery
 
-router = api_router("Sync", "/sync")
+router = api_router("Sync", "/sync", resource=Resource.SYNC)
 
 
 @router.get("", summary="Get changes")

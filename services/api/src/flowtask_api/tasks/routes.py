@@ -10,13 +10,14 @@ from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
+from ..auth.scopes import Resource
 from ..http.dependencies import Directly, DirectTx, Tx
 from ..http.preconditions import IfMatch
 from ..idempotency.dependencies import once, once_directly
 from . import reading, service, storing
 from .schemas import CreateTask, ListTasks, UpdateTask
 
-router = api_router("Tasks", "/tasks")
+router = api_router("Tasks", "/tasks", resource=Resource.TASKS)
 
 
 @router.get("", summary="List tasks")

@@ -10,12 +10,13 @@ from flowtask_kit.http.envelope import CursorMeta, Envelope
 
 from ..auth.dependencies import Admin
 from ..auth.routing import api_router
+from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from ..idempotency.dependencies import IdempotencyKey
 from . import service
 from .schemas import ListDeliveriesQuery
 
-router = api_router("Webhook deliveries")
+router = api_router("Webhook deliveries", resource=Resource.WEBHOOKS)
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", summary="List a webhook's deliveries")

@@ -8,15 +8,17 @@ from fastapi import Query, Response, status
 from flowtask_contracts.commands.webhooks import Endpoint
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
+from ..audit.asking import AskingRecorded
 from ..auth.dependencies import Admin
 from ..auth.routing import api_router
+from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
 from ..idempotency.dependencies import IdempotencyKey
 from . import service
 from .schemas import CreateWebhook, UpdateWebhook, Webhook
 
-router = api_router("Webhooks", "/webhooks")
+router = api_router("Webhooks", "/webhooks", resource=Resource.WEBHOOKS)
 
 
 @router.get("", summary="List webhooks")
@@ -32,7 +34,7 @@ async def list_webhooks(
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create a webhook")
 async def create_webhook(
-    caller: Admin, commands: Asking, key: IdempotencyKey, body: CreateWebhook, response: Response
+    caller: Admin, commands: AskingRecorded, key: IdempotencyKey, body: CreateWebhook, response: Response
 ) -> Envelope[Webhook]:
     """Subscribe a URL. The signing secret is in this answer and in no other."""
     webhook = await service.create_webhook(commands, caller, body, key)
@@ -50,7 +52,7 @@ async def get_webhook(caller: Admin, commands: Asking, webhook_id: UUID) -> Enve
 @router.patch("/{webhook_id}", summary="Change a webhook")
 @router.put("/{webhook_id}", summary="Update a webhook")
 async def update_webhook(
-    caller: Admin, commands: Asking, key: IdempotencyKey, webhook_id: UUID, body: UpdateWebhook
+    caller: Admin, commands: AskingRecorded, key: IdempotencyKey, webhook_id: UUID, body: UpdateWebhook
 ) -> Envelope[Webhook]:
     """Change the fields that are sent; the others stay."""
     return Envelope(data=await service.update_webhook(commands, caller, webhook_id, body, key))
@@ -59,7 +61,7 @@ async def update_webhook(
 @router.delete(
     "/{webhook_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a webhook"
 )
-async def delete_webhook(caller: Admin, commands: Asking, key: IdempotencyKey, webhook_id: UUID) -> None:
+async def delete_webhook(caller: Admin, commands: AskingRecorded, key: IdempotencyKey, webhook_id: UUID) -> None:
     """Unsubscribe. What is still due is cancelled; the history stays readable."""
     await service.delete_webhook(commands, caller, webhook_id, key)
 

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from pydantic import JsonValue
+
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -19,12 +21,13 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_kit.bus.commands import Commands, command_id
 
+from ..audit.asking import Recording
 from ..auth.models import Caller
 from ..http.paging import CursorQuery
 from .schemas import CreateWebhook, ListDeliveriesQuery, UpdateWebhook, Webhook
 
 
-async def create_webhook(commands: Commands, caller: Caller, body: CreateWebhook, key: str | None) -> Webhook:
+async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook, key: str | None) -> Webhook:
     """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
     command = CreateEndpoint(
         workspace_id=caller.workspace_id,
@@ -32,7 +35,10 @@ async def create_webhook(commands: Commands, caller: Caller, body: CreateWebhook
         created_by=caller.user_id,
         **dict(body),
     )
-    return await commands.ask(command, Webhook)
+    details: dict[str, JsonValue] = {"events": [*command.events], "active": command.active}
+    return await commands.ask(
+        caller, command, Webhook, "webhook.created", target=lambda webhook: webhook.id, details=details
+    )
 
 
 async def list_webhooks(commands: Commands, caller: Caller, asked: CursorQuery) -> Endpoints:
@@ -47,26 +53,35 @@ async def get_webhook(commands: Commands, caller: Caller, webhook_id: UUID) -> W
 
 
 async def update_webhook(
-    commands: Commands, caller: Caller, webhook_id: UUID, body: UpdateWebhook, key: str | None
+    commands: Recording, caller: Caller, webhook_id: UUID, body: UpdateWebhook, key: str | None
 ) -> Webhook:
     """Change the fields that were sent; with none of them, nothing."""
     if not body.model_fields_set:
-        return await get_webhook(commands, caller, webhook_id)
+        return await get_webhook(commands.commands, caller, webhook_id)
     command = UpdateEndpoint(
         workspace_id=caller.workspace_id,
         command_id=command_id(caller.workspace_id, key),
         endpoint_id=webhook_id,
         **{name: getattr(body, name) for name in body.model_fields_set},
     )
-    return await commands.ask(command, Webhook)
+    told: dict[str, JsonValue] = {
+        "events": [*body.events],
+        "active": body.active,
+    }  # a URL may hold a secret, a description anything
+    changes: dict[str, JsonValue] = {
+        name: {"to": told[name]} if name in told else None for name in sorted(body.model_fields_set)
+    }
+    return await commands.ask(
+        caller, command, Webhook, "webhook.updated", target=webhook_id, details={"changes": changes}
+    )
 
 
-async def delete_webhook(commands: Commands, caller: Caller, webhook_id: UUID, key: str | None) -> None:
+async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID, key: str | None) -> None:
     """Unsubscribe an endpoint."""
     command = DeleteEndpoint(
         workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), endpoint_id=webhook_id
     )
-    await commands.ask(command, Done)
+    await commands.ask(caller, command, Done, "webhook.deleted", target=webhook_id)
 
 
 async def list_deliveries(
