@@ -15,10 +15,12 @@ async def test_the_api_describes_itself_with_typed_shapes(stranger):
         for operation in methods.values():
             assert operation["summary"]
             assert operation["tags"]
-            assert operation["security"] == [{"API key": []}]
+            assert operation["security"] == [{"API key": []}, {"Clerk session": []}]
+            assert {"$ref": "#/components/parameters/Workspace"} in operation["parameters"]
             success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
             if "204" not in operation["responses"]:
                 assert "$ref" in success["content"]["application/json"]["schema"]
+    assert set(spec["components"]["securitySchemes"]) == {"API key", "Clerk session"}
     assert {"Task", "Project", "CreateTask", "UpdateTask", "ErrorEnvelope"} <= set(spec["components"]["schemas"])
 
 

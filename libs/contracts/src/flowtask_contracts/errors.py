@@ -86,6 +86,8 @@ class Unauthorized(FlowTaskError):
     status = 401
     code = "UNAUTHORIZED"
     message = "Unauthorized"
+    challenge: ClassVar[str] = "Bearer"
+    """What `WWW-Authenticate` says (RFC 6750, section 3)."""
 
 
 class Forbidden(FlowTaskError):

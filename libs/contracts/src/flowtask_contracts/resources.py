@@ -72,10 +72,10 @@ class Role(StrEnum):
 
 
 class User(Contract):
-    """A person; only internal events and the person's own answers carry the address."""
+    """A person; only internal events and the person's own answers carry the address, which is null while none is known."""
 
     id: UUID
-    email: str
+    email: str | None
     name: str
     created_at: Instant
 

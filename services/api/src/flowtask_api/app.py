@@ -14,6 +14,8 @@ from .api_keys.authenticator import ApiKeyAuthenticator
 from .api_keys.last_use import LastUse
 from .audit import routes as audit
 from .billing import routes as billing
+from .clerk import description
+from .clerk.authenticator import signing_in
 from .database import MIGRATIONS, CommandRecord
 from .deletions.loop import deletions
 from .emails import routes as emails
@@ -61,6 +63,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         shared=_shared_windows(settings),
     )
 
+    clerk = signing_in(settings, resources)
+
     async def start_loops() -> None:
         resources.background.start("key-uses", last_use.run)
         for worker in (deleting, *forgetful):
@@ -72,7 +76,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         needs_bus=False,
         on_start=[start_loops],
         on_stop=[last_use.flush],
-        on_close=[limiter.close],
+        on_close=[limiter.close, *(each.close for each in clerk)],
         title="FlowTask API",
         version="1.0.0",
         description="Public API for managing FlowTask projects and tasks",
@@ -81,11 +85,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.authenticators = (ApiKeyAuthenticator(last_use),)
+    app.state.authenticators = (ApiKeyAuthenticator(last_use), *clerk)
     app.state.limiter = limiter
     app.state.deletions = deleting
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)  # includes cost a third of a millisecond of matching per request
+    describe = app.openapi
+    app.openapi = lambda: description.describe(describe())  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
 

@@ -2,10 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, NonNegativeInt, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, Field, NonNegativeInt, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from flowtask_contracts.resources import Plan
 from flowtask_kit.settings import ServiceSettings, url_of
+
+from .clerk.addresses import origin, url
 
 Limits = dict[Plan, tuple[NonNegativeInt, NonNegativeInt]]
 
@@ -45,3 +48,28 @@ class ApiSettings(ServiceSettings):
     redis_seconds: float = Field(
         default=0.2, gt=0, description="How long Redis may take to answer before a replica limits on its own."
     )
+    clerk_issuer: Annotated[str, AfterValidator(url)] | None = Field(
+        default=None,
+        description="Clerk's Frontend API URL, which issues session tokens; people cannot sign in with Clerk without it.",
+        examples=["https://clerk.example.com"],
+    )
+    clerk_jwks_url: Annotated[str, AfterValidator(url)] | None = Field(
+        default=None,
+        description="Where Clerk's public keys are, if not under /.well-known/jwks.json of the issuer.",
+        examples=["https://clerk.example.com/.well-known/jwks.json"],
+    )
+    clerk_authorized_parties: Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode] = Field(
+        default=(),
+        description="Origins, comma-separated, of the frontends whose session tokens count; without any, every one's do.",
+        examples=["https://app.example.com,http://localhost:3000"],
+    )
+    clerk_keys_fresh_seconds: float = Field(
+        default=3600.0, gt=0, description="Age at which Clerk's public keys are fetched anew."
+    )
+
+    @field_validator("clerk_authorized_parties", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

@@ -83,7 +83,7 @@ def test_a_mail_waits_for_its_recipient_and_no_try_is_used_up(mail, waited, due_
 
 def test_after_a_day_without_a_recipient_a_mail_has_failed(mail):
     mail.miss_recipient(NOW + timedelta(hours=24, seconds=1))
-    assert (mail.status, mail.last_error) == (EmailStatus.FAILED, "the recipient is not known")
+    assert (mail.status, mail.last_error) == (EmailStatus.FAILED, "no address of the recipient is known")
 
 
 def test_a_mail_is_written_once(mail):

@@ -42,6 +42,22 @@ async def ada(world, make):
     return user_id
 
 
+async def test_a_mail_to_a_person_without_address_waits_until_one_is_known(world, make, workspace, sent, emails):
+    await world.serve()
+    ada = uuid4()
+    await world.publish(make.user(ada, email=None))
+    await world.settled(MAILER_PEOPLE)
+    await world.publish(make.assigned(workspace, ada))
+    await world.settled(MAILER_TASKS)
+    (waiting,) = (await emails()).items
+    assert (waiting.status, waiting.to, waiting.attempts) == (EmailStatus.QUEUED, None, 0)
+
+    await world.publish(make.user(ada, version=2))
+
+    (shown,) = await sent()
+    assert (shown.id, shown.to) == (waiting.id, "ada@example.com")
+
+
 async def test_an_assignment_becomes_one_captured_mail_within_a_second(world, make, ada, workspace, sent, email):
     await world.serve()
     grace = uuid4()

@@ -1,7 +1,7 @@
 """Everything that can have happened. Public events go out as webhooks; internal ones never do."""
 
 from flowtask_contracts.events.envelope import Change, CloudEvent, Event, changes_between
-from flowtask_contracts.events.internal import MembershipCreated, UserCreated, WorkspaceCreated
+from flowtask_contracts.events.internal import MembershipCreated, MembershipUpdated, UserCreated, WorkspaceCreated
 from flowtask_contracts.events.projects import ProjectCreated, ProjectDeleted, ProjectUpdated
 from flowtask_contracts.events.tasks import TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
 
@@ -15,7 +15,7 @@ PUBLIC: tuple[type[Event], ...] = (
     ProjectUpdated,
     ProjectDeleted,
 )
-INTERNAL: tuple[type[Event], ...] = (UserCreated, WorkspaceCreated, MembershipCreated)
+INTERNAL: tuple[type[Event], ...] = (UserCreated, WorkspaceCreated, MembershipCreated, MembershipUpdated)
 PUBLIC_TYPES: tuple[str, ...] = tuple(event.type for event in PUBLIC)
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "CloudEvent",
     "Event",
     "MembershipCreated",
+    "MembershipUpdated",
     "ProjectCreated",
     "ProjectDeleted",
     "ProjectUpdated",

@@ -26,3 +26,11 @@ class MembershipCreated(Event):
     type = "membership.created"
     public = False
     data: Membership
+
+
+class MembershipUpdated(Event):
+    """A person's role in a workspace is another."""
+
+    type = "membership.updated"
+    public = False
+    data: Membership

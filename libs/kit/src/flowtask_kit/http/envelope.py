@@ -1,7 +1,6 @@
 """The one shape of every JSON answer: `{"data", "meta", "error"}`."""
 
 import operator
-from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -9,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from flowtask_contracts.base import Contract
-from flowtask_contracts.errors import ErrorBody, FlowTaskError
+from flowtask_contracts.errors import ErrorBody, FlowTaskError, Unauthorized
 
 T = TypeVar("T")
 
@@ -49,8 +48,8 @@ class ErrorEnvelope(Contract):
 def error_response(error: FlowTaskError, headers: dict[str, str] | None = None) -> Response:
     """The refusal as a response, with `Retry-After` where the error knows when and the scheme that a 401 must name."""
     sent = dict(headers or {})
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        sent["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Unauthorized):
+        sent["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
         sent["Retry-After"] = str(error.retry_after)
     body = ErrorEnvelope(error=error.body).model_dump(mode="json", by_alias=True)

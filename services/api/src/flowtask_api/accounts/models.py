@@ -8,7 +8,13 @@ from sqlalchemy import CheckConstraint, Enum, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts import resources
-from flowtask_contracts.events import MembershipCreated, UserCreated, WorkspaceCreated
+from flowtask_contracts.events import (
+    MembershipCreated,
+    MembershipUpdated,
+    UserCreated,
+    WorkspaceCreated,
+    changes_between,
+)
 from flowtask_contracts.resources import Plan, Role
 from flowtask_kit.ids import new_id
 
@@ -16,22 +22,31 @@ from ..database import Base
 
 
 class User(Base):
-    """A person, known by one address."""
+    """A person, known by one address or by the id at Clerk; who comes from Clerk may have no address yet."""
 
     __tablename__ = "users"
     __table_args__ = (CheckConstraint("email = lower(email)", name="email_lower"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(unique=True)
+    email: Mapped[str | None] = mapped_column(unique=True)
+    clerk_id: Mapped[str | None] = mapped_column(unique=True)
     name: Mapped[str]
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
     @classmethod
-    def new(cls, *, email: str, name: str, at: datetime) -> Self:
+    def new(cls, *, email: str | None, name: str, at: datetime, clerk_id: str | None = None) -> Self:
         """A person who was not known before; the address is kept in lower case."""
-        return cls(id=new_id(), email=email.lower(), name=name, version=1, created_at=at, updated_at=at)
+        return cls(
+            id=new_id(),
+            email=email.lower() if email is not None else None,
+            clerk_id=clerk_id,
+            name=name,
+            version=1,
+            created_at=at,
+            updated_at=at,
+        )
 
     @property
     def actor(self) -> str:
@@ -55,7 +70,10 @@ class User(Base):
 
 
 class Workspace(Base):
-    """A tenant; every user has a personal one. `plan` is what billing last said, for the limits of every request."""
+    """A tenant; every user has a personal one, and an organization of Clerk is one.
+
+    `plan` is what billing last said, for the limits of every request.
+    """
 
     __tablename__ = "workspaces"
 
@@ -65,8 +83,22 @@ class Workspace(Base):
     plan: Mapped[Plan] = mapped_column(
         Enum(Plan, name="plan", native_enum=False, create_constraint=True, length=20), server_default=Plan.FREE.value
     )
+    clerk_organization_id: Mapped[str | None] = mapped_column(unique=True)
     version: Mapped[int]
     created_at: Mapped[datetime]
+
+    @classmethod
+    def shared(cls, *, name: str, at: datetime, clerk_organization_id: str | None = None) -> Self:
+        """A workspace for several people."""
+        return cls(
+            id=new_id(),
+            name=name,
+            personal=False,
+            plan=Plan.FREE,
+            clerk_organization_id=clerk_organization_id,
+            version=1,
+            created_at=at,
+        )
 
     @classmethod
     def personal_of(cls, user: User) -> Self:
@@ -103,7 +135,7 @@ class Workspace(Base):
 
 
 class Membership(Base):
-    """One person's place in one workspace."""
+    """One person's place in one workspace. `clerk_role_at` is when Clerk issued the token that last told the role."""
 
     __tablename__ = "memberships"
 
@@ -121,6 +153,24 @@ class Membership(Base):
     )
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
+    clerk_role_at: Mapped[datetime | None]
+
+    def become(self, role: Role, *, actor: str, at: datetime) -> MembershipUpdated | None:
+        """Take another role, and the event of it; nothing has happened when it is the same."""
+        if role is self.role:
+            return None
+        before = self.resource().model_dump(mode="json", by_alias=True)
+        self.role, self.version = role, self.version + 1
+        after = self.resource()
+        return MembershipUpdated(
+            workspace_id=self.workspace_id,
+            subject=self.user_id,
+            time=at,
+            actor=actor,
+            version=self.version,
+            data=after,
+            changes=changes_between(before, after.model_dump(mode="json", by_alias=True)),
+        )
 
     def resource(self) -> resources.Membership:
         """The place as other services know it."""

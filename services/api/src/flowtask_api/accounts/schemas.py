@@ -7,10 +7,10 @@ from flowtask_contracts.resources import Role, Workspace
 
 
 class Me(Contract):
-    """The calling user and the workspace that the credential belongs to."""
+    """The calling user and the workspace that the credential belongs to; `email` is null while none is known."""
 
     id: UUID
-    email: str
+    email: str | None
     name: str
     workspace_id: UUID
     role: Role
@@ -25,10 +25,10 @@ class OwnWorkspace(Workspace):
 
 
 class Member(Contract):
-    """One person of a workspace."""
+    """One person of a workspace; `email` is null while none is known."""
 
     user_id: UUID
     name: str
-    email: str
+    email: str | None
     role: Role
     joined_at: Instant

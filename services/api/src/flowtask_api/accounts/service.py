@@ -28,13 +28,18 @@ async def create_user(tx: AsyncSession, *, email: str, name: str) -> tuple[UUID,
     if fresh is None:
         known = (await tx.scalars(queries.user_by_email(email))).one()
         return known.id, await own_workspace(tx, known.id)
+    return user.id, await settle_in(tx, user)
+
+
+async def settle_in(tx: AsyncSession, user: User) -> UUID:
+    """Give a person whose row was just made a personal workspace, and tell of both; the workspace's id."""
     workspace = Workspace.personal_of(user)
     membership, joined = workspace.joined(user, Role.OWNER, at=user.created_at)
     tx.add(workspace)
     await tx.flush()
     tx.add(membership)
     tx.add_all(Outbox.of(event) for event in (user.created_in(workspace), workspace.created(by=user), joined))
-    return user.id, workspace.id
+    return workspace.id
 
 
 async def own_workspace(tx: AsyncSession, user_id: UUID) -> UUID:

@@ -24,7 +24,10 @@ class Authenticator(Protocol):
     """Knows one kind of credential."""
 
     async def __call__(self, direct: Direct, request: Request) -> Caller | None:
-        """The caller that the request's headers prove; None where they hold no credential of this kind, or no valid one."""
+        """The caller that the request's headers prove; None where they hold no credential of this kind, or no valid one.
+
+        May say what is wrong with a credential of its kind: an Unauthorized of its own counts as a failure of the address.
+        """
 
 
 async def authenticate(request: Request) -> Caller:
@@ -33,18 +36,26 @@ async def authenticate(request: Request) -> Caller:
     RateLimited for a caller, or an address whose credentials are refused, that asks too often; MissingScope for a key that
     is not for what the route is about.
     """
+    try:
+        caller = await _known(request)
+    except Unauthorized:
+        await limit_failures(request)
+        raise
+    request.state.caller = caller
+    await limit_caller(request, caller)
+    access: Access = request.scope["route"].access
+    if not caller.permits(access):
+        raise MissingScope(access)
+    return caller
+
+
+async def _known(request: Request) -> Caller:
     authenticators: Sequence[Authenticator] = request.app.state.authenticators
     direct = resources_of(request).direct
     for authenticator in authenticators:
         caller = await authenticator(direct, request)
         if caller is not None:
-            request.state.caller = caller
-            await limit_caller(request, caller)
-            access: Access = request.scope["route"].access
-            if not caller.permits(access):
-                raise MissingScope(access)
             return caller
-    await limit_failures(request)
     raise Unauthorized
 
 

@@ -102,10 +102,10 @@ class Email(Base):
         return self.claim_no
 
     def miss_recipient(self, now: datetime) -> None:
-        """Wait for the recipient to become known, about as long again as it has waited; give up after a day."""
+        """Wait for the recipient's address to become known, about as long again as it has waited; give up after a day."""
         waited = now - self.created_at
         if waited > RECIPIENT_PATIENCE:
-            self.status, self.last_error = EmailStatus.FAILED, "the recipient is not known"
+            self.status, self.last_error = EmailStatus.FAILED, "no address of the recipient is known"
         else:
             self.due_at = now + max(timedelta(seconds=1), min(waited, LONGEST_WAIT_FOR_RECIPIENT))
 

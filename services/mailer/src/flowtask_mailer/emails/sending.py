@@ -65,7 +65,7 @@ class Sending:
         return found
 
     async def _claim(self, tx: AsyncSession) -> tuple[list[Claimed], bool]:
-        """Take what is due; who has no known recipient waits. Also whether anything was due at all."""
+        """Take what is due; what has no known recipient or address waits. Also whether anything was due at all."""
         now = utc_now()
         oldest = await tx.scalar(queries.oldest_due())
         metrics.OLDEST_DUE.set(max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0)
@@ -79,7 +79,7 @@ class Sending:
         return claimed, bool(due)
 
     async def _write(self, unwritten: Sequence[Email], tx: AsyncSession) -> int:
-        """Write those whose recipients are known; the number of the others, who wait."""
+        """Write those that can go to somebody; the others wait. The number of those whose recipient is not known at all."""
         if not unwritten:
             return 0
         actors = {email.id: _person(email.facts.get("actor")) for email in unwritten}
@@ -89,16 +89,16 @@ class Sending:
         missed = 0
         for email in unwritten:
             recipient, actor_id = people.get(email.user_id), actors[email.id]
-            if recipient is None:
+            if recipient is None or recipient.email is None:
                 email.miss_recipient(utc_now())
-                missed += 1
+                missed += recipient is None
             else:
                 actor = people.get(actor_id) if actor_id is not None else None
-                self._write_one(email, recipient, actor, names.get(email.workspace_id))
+                self._write_one(email, recipient, recipient.email, actor, names.get(email.workspace_id))
         return missed
 
     def _write_one(
-        self, email: Email, recipient: Recipient, actor: Recipient | None, workspace_name: str | None
+        self, email: Email, recipient: Recipient, address: str, actor: Recipient | None, workspace_name: str | None
     ) -> None:
         """Write one mail; one that cannot be written has used up a try, and holds nobody up."""
         around = Circumstances(
@@ -114,7 +114,7 @@ class Sending:
             now = utc_now()
             email.settle(Failed("it could not be written"), email.claim(now), transport=self._transport.name, now=now)
             return
-        email.write(sender=self._sender, to=recipient.email, subject=letter.subject, body=letter.text, html=letter.html)
+        email.write(sender=self._sender, to=address, subject=letter.subject, body=letter.text, html=letter.html)
 
     async def _send(self, message: Message) -> Outcome:
         try:

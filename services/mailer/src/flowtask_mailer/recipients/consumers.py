@@ -4,7 +4,7 @@ from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.commands.api import KnownMembership, KnownUser, KnownWorkspace
-from flowtask_contracts.events import CloudEvent, MembershipCreated, UserCreated, WorkspaceCreated
+from flowtask_contracts.events import CloudEvent, MembershipCreated, MembershipUpdated, UserCreated, WorkspaceCreated
 from flowtask_contracts.topology import MAILER_PEOPLE
 from flowtask_kit.bus.consumers import Consumers
 
@@ -15,7 +15,12 @@ def register(consumers: Consumers) -> None:
     """Hear of people, tenants and who belongs where."""
     consumers.on(
         MAILER_PEOPLE,
-        {UserCreated: user_changed, WorkspaceCreated: workspace_changed, MembershipCreated: membership_changed},
+        {
+            UserCreated: user_changed,
+            WorkspaceCreated: workspace_changed,
+            MembershipCreated: membership_changed,
+            MembershipUpdated: membership_changed,
+        },
     )
 
 

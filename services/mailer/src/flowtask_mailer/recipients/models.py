@@ -12,12 +12,12 @@ from ..database import Base
 
 
 class Recipient(Base):
-    """A person who can get mail."""
+    """A person; one whose address is not known gets no mail yet."""
 
     __tablename__ = "recipients"
 
     user_id: Mapped[UUID] = mapped_column(primary_key=True)
-    email: Mapped[str]
+    email: Mapped[str | None]
     name: Mapped[str]
     version: Mapped[int]
 

@@ -1,0 +1,1 @@
+"""Stand-ins for providers: small real servers on loopback, for tests and for trying things out."""
