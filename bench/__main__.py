@@ -7,6 +7,7 @@ import sys
 MEASUREMENTS = {
     "api": "CPU of the API for each kind of request, beside a bare FastAPI ping",
     "latency": "from the client having read the 201 to the receiver having the webhook",
+    "lists": "what lists cost the database in a workspace of ten million tasks",
     "hookclient": "CPU per request of the outgoing HTTP client",
     "outages": "each service killed for a minute under load: what is lost, doubled, late",
 }

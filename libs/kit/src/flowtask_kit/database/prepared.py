@@ -30,26 +30,26 @@ class Prepared:
         assert isinstance(statement, CompilerElement)
         compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
         self.sql = compiled.string
-        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
+        self.names: tuple[str, ...] = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
         self._anew = anew
 
     async def first(self, where: Where, parameters: Mapping[str, Any]) -> asyncpg.Record | None:
         """The first row, or None."""
-        values = [parameters[name] for name in self._names]
+        values = [parameters[name] for name in self.names]
         if isinstance(where, AsyncSession):
             return await (await _driver(where)).fetchrow(self.sql, *values)
         return await where.fetchrow(self.sql, *values, anew=self._anew)
 
     async def all(self, where: Where, parameters: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Every row."""
-        values = [parameters[name] for name in self._names]
+        values = [parameters[name] for name in self.names]
         if isinstance(where, AsyncSession):
             return await (await _driver(where)).fetch(self.sql, *values)
         return await where.fetch(self.sql, *values, anew=self._anew)
 
     async def execute(self, where: Where, parameters: Mapping[str, Any]) -> None:
         """Run it for its effect."""
-        values = [parameters[name] for name in self._names]
+        values = [parameters[name] for name in self.names]
         if isinstance(where, AsyncSession):
             await (await _driver(where)).execute(self.sql, *values)
         else:

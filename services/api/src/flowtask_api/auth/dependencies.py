@@ -30,11 +30,11 @@ class Authenticator(Protocol):
         """
 
 
-async def authenticate(request: Request) -> Caller:
-    """The caller; Unauthorized when no authenticator knows one. No connection is held when it is known.
+async def authenticate(request: Request, access: Access) -> None:
+    """Find out who calls, before anything else of the request is looked at; no connection is held when it is known.
 
-    RateLimited for a caller, or an address whose credentials are refused, that asks too often; MissingScope for a key that
-    is not for what the route is about.
+    Unauthorized when no authenticator knows the caller; RateLimited for a caller, or an address whose credentials are refused, that asks too often; MissingScope for a key that
+    may not have this access.
     """
     try:
         caller = await _known(request)
@@ -43,10 +43,8 @@ async def authenticate(request: Request) -> Caller:
         raise
     request.state.caller = caller
     await limit_caller(request, caller)
-    access: Access = request.scope["route"].access
     if not caller.permits(access):
         raise MissingScope(access)
-    return caller
 
 
 async def _known(request: Request) -> Caller:
@@ -59,10 +57,10 @@ async def _known(request: Request) -> Caller:
     raise Unauthorized
 
 
-async def prove_caller(request: Request) -> None:
-    """Raise Unauthorized unless this request has, or can be given, a caller."""
-    if getattr(request.state, "caller", None) is None:
-        await authenticate(request)
+async def caller_of(request: Request) -> Caller:
+    """The caller, who is known before a route begins."""
+    caller: Caller = request.state.caller
+    return caller
 
 
 def _administering(caller: Caller) -> Caller:
@@ -71,7 +69,7 @@ def _administering(caller: Caller) -> Caller:
     return caller
 
 
-async def authenticate_admin(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+async def authenticate_admin(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
     """The caller, who must be an owner or admin."""
     return _administering(caller)
 
@@ -79,7 +77,7 @@ async def authenticate_admin(caller: Annotated[Caller, Depends(authenticate)]) -
 ADMINISTERING = frozenset({authenticate_admin})
 """A route that depends on one of these is administrative."""
 
-Authenticated = Annotated[Caller, Depends(authenticate)]
+Authenticated = Annotated[Caller, Depends(caller_of)]
 Admin = Annotated[Caller, Depends(authenticate_admin)]
 
 SECURITY = Security(_documented)

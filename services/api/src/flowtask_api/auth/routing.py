@@ -15,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 from flowtask_contracts.errors import NotFound, UnsupportedMediaType
 from flowtask_kit.http.envelope import ErrorEnvelope
 
+from ..http.dependencies import resources_of
 from ..http.preconditions import not_modified
 from ..idempotency.dependencies import Repeated, keep_answer
-from .dependencies import ADMINISTERING, SECURITY, prove_caller
+from .dependencies import ADMINISTERING, SECURITY, authenticate
 from .scopes import READING, Access, Resource
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -32,6 +33,8 @@ class _JsonRequest(Request):
 
 class ApiRoute(APIRoute):
     """A route that answers 401 before any 400, 404 for malformed ids, and 415 for what is not declared as JSON.
+
+    The request's `DirectTx` commits here, after the route has returned and before its answer is sent.
 
     Keys reach it by the scopes of its `resource`, which `api_router` sets; without one nobody reaches it at all.
     """
@@ -50,17 +53,19 @@ class ApiRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             strict = _JsonRequest(request.scope, request.receive)
+            await authenticate(strict, self.access)
+            resources = resources_of(strict)
             try:
-                response = await handle(strict)
-                await keep_answer(strict, response)
-                return not_modified(strict, response)
+                async with resources.direct.transaction(resources.wake) as tx:
+                    strict.state.tx = tx
+                    response = await handle(strict)
+                    await keep_answer(strict, response)
             except Repeated as repeated:
                 return repeated.answer
-            except (RequestValidationError, HTTPException) as error:
-                await prove_caller(request)
-                if isinstance(error, RequestValidationError):
-                    _refuse_plainer(strict, error)
+            except RequestValidationError as error:
+                _refuse_plainer(strict, error)
                 raise
+            return not_modified(strict, response)
 
         return guarded
 

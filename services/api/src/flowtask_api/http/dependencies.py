@@ -37,14 +37,13 @@ async def directly(request: Request) -> Direct:
 Directly = Annotated[Direct, Depends(directly)]
 
 
-async def open_direct_transaction(request: Request) -> AsyncIterator[DirectTransaction]:
-    """One transaction for the whole request, on the driver; it begins with its first statement."""
-    resources = resources_of(request)
-    async with resources.direct.transaction(resources.wake) as tx:
-        yield tx
+async def direct_transaction(request: Request) -> DirectTransaction:
+    """The request's transaction on the driver, which `ApiRoute` opens and commits."""
+    tx: DirectTransaction = request.state.tx
+    return tx
 
 
-DirectTx = Annotated[DirectTransaction, Depends(open_direct_transaction, scope="function")]
+DirectTx = Annotated[DirectTransaction, Depends(direct_transaction)]
 """The request's transaction where every microsecond counts; it commits before the answer is sent, like `Tx`."""
 
 

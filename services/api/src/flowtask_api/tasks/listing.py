@@ -152,8 +152,8 @@ def _page(shape: frozenset[str], sort: TaskSort) -> Prepared:
 def _latest_due(shape: frozenset[str]) -> Select[Any]:
     """Dated tasks, the last first, then those without a date: two walks along one index, where one would need a sort."""
     deepest = _LIMIT + _OFFSET
-    dated = _rows(shape).where(Task.due_date.is_not(None)).order_by(Task.due_date.desc(), Task.id.desc()).limit(deepest)
-    undated = _rows(shape).where(Task.due_date.is_(None)).order_by(Task.id.desc()).limit(deepest)
+    walked = _rows(shape).order_by(Task.due_date.desc(), Task.id.desc()).limit(deepest)
+    dated, undated = walked.where(Task.due_date.is_not(None)), walked.where(Task.due_date.is_(None))
     both = union_all(dated, undated).subquery()
     order = (both.c.due_date.desc().nulls_last(), both.c.id.desc())
     return select(both).order_by(*order).limit(_LIMIT).offset(_OFFSET)
