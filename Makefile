@@ -10,7 +10,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 # An environment that was made in another folder, or whose Python is gone, is made anew.
 ANEW := $(if $(wildcard .venv),$(shell tools/local/uv.sh fits || echo anew))
 
-.PHONY: help up down demo doctor reset test test-fast check format documents lock e2e bench clean anew
+.PHONY: help up down demo doctor reset test test-fast check format documents lock e2e bench bench-api clean anew
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ lock: .venv/.synced ## resolve dependencies anew after a pyproject.toml has chan
 
 bench: .venv/.synced ## measure load and latency
 	$(BIN)/python -m bench
+
+bench-api: .venv/.synced ## measure what requests cost the API, beside a bare FastAPI
+	$(BIN)/python -m bench api
 
 clean: ## remove what was built or cached; .flowtask, with its data, stays
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
