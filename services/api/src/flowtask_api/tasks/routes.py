@@ -11,10 +11,10 @@ from flowtask_kit.http.envelope import Envelope
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
-from ..http.dependencies import Directly, DirectTx, Tx
+from ..http.dependencies import Directly, DirectTx
 from ..http.preconditions import IfMatch
-from ..idempotency.dependencies import once, once_directly
-from . import reading, service, storing
+from ..idempotency.dependencies import once_directly
+from . import reading, service
 from .schemas import CreateTask, ListTasks, UpdateTask
 
 router = api_router("Tasks", "/tasks", resource=Resource.TASKS)
@@ -32,7 +32,7 @@ async def list_tasks(
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task", dependencies=[once_directly()])
 async def create_task(tx: DirectTx, caller: Authenticated, body: CreateTask, response: Response) -> Envelope[Task]:
     """A new task; it is stored together with its event when the answer comes."""
-    task = await storing.create_task(tx, caller, body)
+    task = await service.create_task(tx, caller, body)
     response.headers["Location"] = f"/api/v1/tasks/{task.id}"
     response.headers["ETag"] = task.etag
     return Envelope(data=task.resource())
@@ -46,10 +46,10 @@ async def get_task(direct: Directly, caller: Authenticated, task_id: UUID, respo
     return Envelope(data=task.resource)
 
 
-@router.patch("/{task_id}", summary="Change a task", dependencies=[once()])
-@router.put("/{task_id}", summary="Update a task", dependencies=[once()])
+@router.patch("/{task_id}", summary="Change a task", dependencies=[once_directly()])
+@router.put("/{task_id}", summary="Update a task", dependencies=[once_directly()])
 async def update_task(
-    tx: Tx, caller: Authenticated, task_id: UUID, body: UpdateTask, seen: IfMatch, response: Response
+    tx: DirectTx, caller: Authenticated, task_id: UUID, body: UpdateTask, seen: IfMatch, response: Response
 ) -> Envelope[Task]:
     """Change the fields that are sent; the others stay. `DONE` completes the task."""
     task = await service.update_task(tx, caller, task_id, body, seen)
@@ -62,8 +62,8 @@ async def update_task(
     status_code=status.HTTP_204_NO_CONTENT,
     response_class=Response,
     summary="Delete a task",
-    dependencies=[once()],
+    dependencies=[once_directly()],
 )
-async def delete_task(tx: Tx, caller: Authenticated, task_id: UUID, seen: IfMatch) -> None:
+async def delete_task(tx: DirectTx, caller: Authenticated, task_id: UUID, seen: IfMatch) -> None:
     """The task is gone."""
     await service.delete_task(tx, caller, task_id, seen)

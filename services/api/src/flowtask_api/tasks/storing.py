@@ -1,55 +1,71 @@
-"""The hot path: a new task and its events in one statement, on the driver."""
+"""The hot path: a write of a task and its events in one statement, on the driver."""
 
-from uuid import UUID
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 from sqlalchemy import ARRAY, LargeBinary, String, Uuid, bindparam, text
 
+from flowtask_contracts.events.tasks import TaskEvent
 from flowtask_kit.database.direct import DirectTransaction
 from flowtask_kit.database.prepared import Prepared
-from flowtask_kit.ids import utc_now
 
-from ..auth.models import Caller
 from ..database import Outbox
-from ..projects.errors import ProjectNotFound
-from ..projects.models import Project
-from . import queries
-from .errors import AssigneeNotFound
 from .models import Task
-from .schemas import CreateTask
 
 _COLUMNS = [column for column in Task.__table__.columns if column.server_default is None]
+_FIXED = frozenset({"id", "workspace_id", "created_by", "created_at"})
 
-_STORE = Prepared(
-    text(f"""
-    WITH task AS (
-        INSERT INTO api.tasks ({", ".join(column.name for column in _COLUMNS)})
-        VALUES ({", ".join(f":{column.name}" for column in _COLUMNS)})
+
+def _with_events(write: str) -> Prepared:
+    return Prepared(
+        text(f"""
+        WITH written AS ({write})
+        INSERT INTO api.outbox (event_id, subject, headers, payload)
+        SELECT event_id, subject, headers::jsonb, payload
+        FROM unnest(:event_ids, :subjects, :headers, :payloads) WITH ORDINALITY
+            AS told (event_id, subject, headers, payload, place)
+        ORDER BY place
+    """).bindparams(  # noqa: S608 - columns of the model
+            *(bindparam(column.name, type_=column.type) for column in _COLUMNS if f":{column.name}" in write),
+            bindparam("event_ids", type_=ARRAY(Uuid())),
+            bindparam("subjects", type_=ARRAY(String())),
+            bindparam("headers", type_=ARRAY(String())),
+            bindparam("payloads", type_=ARRAY(LargeBinary())),
+        )
     )
-    INSERT INTO api.outbox (event_id, subject, headers, payload)
-    SELECT event_id, subject, headers::jsonb, payload
-    FROM unnest(:event_ids, :subjects, :headers, :payloads) WITH ORDINALITY
-        AS told (event_id, subject, headers, payload, place)
-    ORDER BY place
-""").bindparams(  # noqa: S608 - the columns of the model
-        *(bindparam(column.name, type_=column.type) for column in _COLUMNS),
-        bindparam("event_ids", type_=ARRAY(Uuid())),
-        bindparam("subjects", type_=ARRAY(String())),
-        bindparam("headers", type_=ARRAY(String())),
-        bindparam("payloads", type_=ARRAY(LargeBinary())),
-    )
+
+
+_INSERT = _with_events(
+    f"INSERT INTO api.tasks ({', '.join(column.name for column in _COLUMNS)})"  # noqa: S608 - columns of the model
+    f" VALUES ({', '.join(f':{column.name}' for column in _COLUMNS)})"
 )
+_UPDATE = _with_events(
+    "UPDATE api.tasks SET "  # noqa: S608 - columns of the model
+    + ", ".join(f"{column.name} = :{column.name}" for column in _COLUMNS if column.name not in _FIXED)
+    + " WHERE id = :id"
+)
+_DELETE = _with_events("DELETE FROM api.tasks WHERE id = :id")
 
 
-async def create_task(tx: DirectTransaction, caller: Caller, body: CreateTask) -> Task:
-    """A new task, stored with its events."""
-    fields = dict(body)
-    project = await _project(tx, caller, fields.pop("project_id"))
-    await _require_member(tx, caller, fields["assignee_id"])
-    task = Task.new(fields, project, workspace_id=caller.workspace_id, by=caller.user_id, at=utc_now())
-    rows = [Outbox.of(event) for event in task.created(actor=caller.actor)]
-    values = {column.name: getattr(task, column.name) for column in _COLUMNS}
-    await _STORE.execute(
+async def insert(tx: DirectTransaction, task: Task, events: Iterable[TaskEvent]) -> None:
+    """Store a new task and its events, in their order."""
+    await _write(_INSERT, tx, task, [Outbox.of(event) for event in events])
+
+
+async def update(tx: DirectTransaction, task: Task, events: Iterable[TaskEvent]) -> None:
+    """Store what a task that is there has become."""
+    await _write(_UPDATE, tx, task, [Outbox.of(event) for event in events])
+
+
+async def delete(tx: DirectTransaction, task: Task, event: TaskEvent) -> None:
+    """Remove a task."""
+    await _write(_DELETE, tx, task, [Outbox.of(event)])
+
+
+async def _write(statement: Prepared, tx: DirectTransaction, task: Task, rows: Sequence[Outbox]) -> None:
+    values: dict[str, Any] = {column.name: getattr(task, column.name) for column in _COLUMNS}
+    await statement.execute(
         tx,
         {
             **values,
@@ -60,20 +76,3 @@ async def create_task(tx: DirectTransaction, caller: Caller, body: CreateTask) -
         },
     )
     tx.wakes = True
-    return task
-
-
-async def _project(tx: DirectTransaction, caller: Caller, project_id: UUID | None) -> Project | None:
-    if project_id is None:
-        return None
-    held = await queries.HELD_PROJECT.first(tx, {"workspace_id": caller.workspace_id, "id": project_id})
-    if held is None:
-        raise ProjectNotFound
-    return Project(id=held["id"], name=held["name"], version=held["version"])
-
-
-async def _require_member(tx: DirectTransaction, caller: Caller, user_id: UUID | None) -> None:
-    if user_id is None or user_id == caller.user_id:
-        return
-    if await queries.MEMBER.first(tx, {"workspace_id": caller.workspace_id, "id": user_id}) is None:
-        raise AssigneeNotFound
