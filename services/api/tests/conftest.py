@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,17 +17,21 @@ import httpx2
 import nats
 import orjson
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import SecretStr
 
 from flowtask_api.accounts import service as accounts
+from flowtask_api.accounts.errors import WorkspaceNotFound
 from flowtask_api.api_keys import service as api_keys
 from flowtask_api.app import create_app
+from flowtask_api.auth.models import Caller
 from flowtask_api.database import MIGRATIONS
 from flowtask_api.settings import ApiSettings
 from flowtask_contracts.errors import FlowTaskError
+from flowtask_contracts.resources import Role
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit.bootstrap.postgres import bootstrap_postgres
+from flowtask_kit.database.direct import Direct
 from flowtask_kit.database.transaction import transaction
 from flowtask_local.ports import free_port
 from flowtask_local.postgres import EmbeddedPostgres
@@ -215,6 +219,126 @@ async def neighbour(app: FastAPI, make_account: Callable[..., Awaitable[Account]
     """Calls with a key of another workspace."""
     async with calling(app, (await make_account()).headers) as client:
         yield client
+
+
+class SignedIn:
+    """Stands in for a session of a person: the header names the user, who acts in their personal workspace."""
+
+    HEADER = "x-signed-in"
+
+    async def __call__(self, _direct: Direct, request: Request) -> Caller | None:
+        user_id = request.headers.get(self.HEADER)
+        if user_id is None:
+            return None
+        try:
+            async with request.app.state.resources.database.sessions.begin() as tx:
+                workspace_id = await accounts.own_workspace(tx, UUID(user_id))
+        except WorkspaceNotFound:
+            return None
+        return Caller(workspace_id, UUID(user_id), Role.OWNER, None, operator=False)
+
+
+@pytest.fixture
+async def sign_in(app: FastAPI) -> AsyncIterator[Callable[[Account], Awaitable[httpx2.AsyncClient]]]:
+    """Calls as a person and not with a key."""
+    app.state.authenticators = (*app.state.authenticators, SignedIn())
+    async with contextlib.AsyncExitStack() as open_clients:
+
+        async def enter(account: Account) -> httpx2.AsyncClient:
+            return await open_clients.enter_async_context(calling(app, {SignedIn.HEADER: str(account.user_id)}))
+
+        yield enter
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A workspace that several people are in."""
+
+    id: UUID
+    owner: Account
+    client: httpx2.AsyncClient
+    """The owner, signed in."""
+    joins: Callable[..., Awaitable[Account]]
+    """Makes an account that comes in with a role by an invitation; its key is one of the shared workspace."""
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/workspaces/{self.id}"
+
+
+@pytest.fixture
+async def share(
+    app: FastAPI,
+    make_account: Callable[..., Awaitable[Account]],
+    sign_in: Callable[[Account], Awaitable[httpx2.AsyncClient]],
+) -> Callable[..., Awaitable[Shared]]:
+    """Makes a shared workspace; its owner is a new account where none is given."""
+
+    async def key_in(workspace_id: UUID, account: Account) -> Account:
+        async with transaction(app.state.resources.database, app.state.resources.wake) as tx:
+            key = await api_keys.create_key(tx, workspace_id=workspace_id, user_id=account.user_id, name="shared")
+        return replace(account, workspace_id=workspace_id, key=key.key)
+
+    async def make(owner: Account | None = None) -> Shared:
+        owner = owner or await make_account()
+        client = await sign_in(owner)
+        made = (await client.post("/api/v1/workspaces", json={"name": "Engine room"})).json()["data"]
+        workspace_id = UUID(made["id"])
+
+        async def join(role: str = "member", account: Account | None = None) -> Account:
+            account = account or await make_account()
+            body = {"email": account.email, "role": role}
+            invited = await client.post(f"/api/v1/workspaces/{workspace_id}/invitations", json=body)
+            accepted = await (await sign_in(account)).post(
+                "/api/v1/invitations/accept", json={"token": invited.json()["data"]["token"]}
+            )
+            assert accepted.status_code == 201, accepted.text
+            return await key_in(workspace_id, account)
+
+        return Shared(workspace_id, await key_in(workspace_id, owner), client, join)
+
+    return make
+
+
+@pytest.fixture
+async def shared(share: Callable[..., Awaitable[Shared]]) -> Shared:
+    """One shared workspace."""
+    return await share()
+
+
+@pytest.fixture
+def calling_with(app: FastAPI) -> Callable[[Account], contextlib.AbstractAsyncContextManager[httpx2.AsyncClient]]:
+    """A client with the key of an account."""
+    return lambda account: calling(app, account.headers)
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[Any]]:
+    """Wait for a condition that asks the database."""
+
+    async def wait(condition: Callable[[], Awaitable[Any]], limit: float = 30.0) -> Any:
+        async with asyncio.timeout(limit):
+            while not (found := await condition()):
+                await asyncio.sleep(0.02)
+            return found
+
+    return wait
+
+
+Told = Callable[..., Awaitable[list[dict[str, Any]]]]
+
+
+@pytest.fixture
+def told(db: asyncpg.Connection) -> Told:
+    """Internal events of a workspace that are on their way, oldest first; only of one aggregate if it is named."""
+
+    async def read(workspace_id: UUID, aggregate: str = "") -> list[dict[str, Any]]:
+        pattern = f"internal.{aggregate}%"
+        rows = await db.fetch("SELECT payload FROM api.outbox WHERE subject LIKE $1 ORDER BY seq", pattern)
+        events = [orjson.loads(row["payload"]) for row in rows]
+        return [event for event in events if event["workspaceid"] == str(workspace_id)]
+
+    return read
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ async def test_a_user_and_keys_are_made_from_the_command_line(run, stranger, db)
     assert set(user) == {"userId", "workspaceId"}
     assert printed(again) == user
 
-    operator, elsewhere, narrow = await asyncio.gather(
+    operator, elsewhere, narrow, shared = await asyncio.gather(
         run(
             "create-key", "--email", "ADA@example.com", "--name", "k", "--operator", "--workspace", user["workspaceId"]
         ),
@@ -67,7 +67,11 @@ async def test_a_user_and_keys_are_made_from_the_command_line(run, stranger, db)
             *("create-key", "--email", "ada@example.com", "--name", "k", "--scope", "tasks:read", "--scope", "read"),
             *("--expires-at", "2999-01-01T00:00:00+01:00"),
         ),
+        run("create-workspace", "--email", "Ada@example.com", "--name", "Engines"),
     )
+    made = printed(shared)
+    assert (set(made), made["name"]) == ({"workspaceId", "name"}, "Engines")
+    assert made["workspaceId"] != user["workspaceId"]
     key = printed(operator)
     assert set(key) == {"id", "name", "key", "workspaceId", "operator", "scopes", "expiresAt"}
     assert (key["scopes"], key["expiresAt"]) == (["admin"], None)

@@ -1,9 +1,16 @@
 """The REST representations, which public events carry as their `data`."""
 
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from flowtask_contracts.base import Contract, Instant
+
+
+def _absent(value: Any) -> bool:
+    return value is None
 
 
 class TaskStatus(StrEnum):
@@ -72,12 +79,17 @@ class Role(StrEnum):
 
 
 class User(Contract):
-    """A person; only internal events and the person's own answers carry the address, which is null while none is known."""
+    """A person; only internal events and the person's own answers carry the address, which is null while none is known.
+
+    `time_zone` is an IANA name, `locale` a BCP 47 tag; events from before people could choose them have neither.
+    """
 
     id: UUID
     email: str | None
     name: str
     created_at: Instant
+    time_zone: str | None = Field(default=None, exclude_if=_absent)
+    locale: str | None = Field(default=None, exclude_if=_absent)
 
 
 class Workspace(Contract):
@@ -95,6 +107,26 @@ class Membership(Contract):
     workspace_id: UUID
     user_id: UUID
     role: Role
+
+
+class Invitation(Contract):
+    """A place in a workspace that waits for a person; what a mail to them is written from, its secret token included."""
+
+    id: UUID
+    workspace_id: UUID
+    workspace_name: str
+    email: str
+    role: Role
+    invited_by: UUID
+    inviter_name: str
+    token: str
+    expires_at: Instant
+
+
+class Erased(Contract):
+    """What is gone for good: an id and nothing else."""
+
+    id: UUID
 
 
 class Plan(StrEnum):

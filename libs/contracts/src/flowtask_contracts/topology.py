@@ -75,6 +75,12 @@ DISPATCHER_INTAKE = Durable(
     filters=("events.>",),
     max_ack_pending=2000,
 )
+DISPATCHER_ERASURES = Durable(
+    name="webhook-dispatcher-erasures",
+    stream="INTERNAL",
+    service="webhook-dispatcher",
+    filters=("internal.user.erased", "internal.workspace.erased"),
+)
 BILLING_WORKSPACES = Durable(
     name="billing-workspaces", stream="INTERNAL", service="billing", filters=("internal.workspace.>",)
 )
@@ -97,6 +103,7 @@ FLOWTASK = Topology(
                 "internal.user.>",
                 "internal.workspace.>",
                 "internal.membership.>",
+                "internal.invitation.>",
             ),
             asks=("webhook-dispatcher", "billing", "mailer"),
         ),
@@ -105,6 +112,6 @@ FLOWTASK = Topology(
         Service(name="mailer", schema="mailer", asks=("api",)),
     ),
     streams=(EVENTS, INTERNAL),
-    durables=(DISPATCHER_INTAKE, BILLING_WORKSPACES, MAILER_PEOPLE, MAILER_TASKS),
+    durables=(DISPATCHER_INTAKE, DISPATCHER_ERASURES, BILLING_WORKSPACES, MAILER_PEOPLE, MAILER_TASKS),
     extensions=("pg_trgm", "btree_gin"),
 )

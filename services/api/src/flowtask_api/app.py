@@ -1,5 +1,7 @@
 """The API service, put together."""
 
+from datetime import timedelta
+
 from fastapi import FastAPI
 
 from flowtask_contracts.topology import FLOWTASK
@@ -19,7 +21,11 @@ from .clerk.authenticator import signing_in
 from .database import MIGRATIONS, CommandRecord
 from .deletions.loop import deletions
 from .emails import routes as emails
+from .erasure.loop import erasures
 from .idempotency.loop import forgetting
+from .invitations import routes as invitations
+from .invitations.loop import expiring
+from .members import routes as members
 from .projects import routes as projects
 from .rate_limits.limiter import Limiter
 from .rate_limits.shared import SharedWindows
@@ -41,7 +47,8 @@ _ROUTERS = (
     api_keys.router,
     accounts.router,
     accounts.workspaces,
-    accounts.members,
+    members.router,
+    invitations.router,
     emails.router,
     billing.router,
     audit.router,
@@ -53,7 +60,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     resources = Resources.create(SERVICE, settings)
     last_use = LastUse(resources.database, every=settings.key_use_flush_seconds)
     deleting = deletions(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
-    forgetful = [make(resources.database, resources.wake) for make in (forgetting, burying)]
+    erasing = erasures(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
+    forgetful = [make(resources.database, resources.wake) for make in (forgetting, burying, expiring)]
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
     account_answers.register(answers)
 
@@ -67,7 +75,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     async def start_loops() -> None:
         resources.background.start("key-uses", last_use.run)
-        for worker in (deleting, *forgetful):
+        for worker in (deleting, erasing, *forgetful):
             resources.background.start(worker.name, worker.run)
 
     app = create_service(
@@ -88,6 +96,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.authenticators = (ApiKeyAuthenticator(last_use), *clerk)
     app.state.limiter = limiter
     app.state.deletions = deleting
+    app.state.erasures = erasing
+    app.state.invitations_last = timedelta(days=settings.invitation_days)
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)  # includes cost a third of a millisecond of matching per request
     describe = app.openapi

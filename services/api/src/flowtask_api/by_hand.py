@@ -37,7 +37,7 @@ def print_one_line(settings: ApiSettings, arguments: argparse.Namespace) -> None
 
 async def _in_transaction(settings: ApiSettings, arguments: argparse.Namespace) -> dict[str, Any]:
     resources = Resources.create(FLOWTASK.service("api"), settings)
-    command = _create_user if arguments.command == "create-user" else _create_key
+    command = _COMMANDS[arguments.command]
     try:
         async with transaction(resources.database, resources.wake) as tx:
             return await command(tx, arguments)
@@ -71,3 +71,12 @@ async def _create_key(tx: AsyncSession, arguments: argparse.Namespace) -> dict[s
         "scopes": list(key.scopes),
         "expiresAt": None if key.expires_at is None else rfc3339(key.expires_at),
     }
+
+
+async def _create_workspace(tx: AsyncSession, arguments: argparse.Namespace) -> dict[str, Any]:
+    user, _ = await accounts.member_by_email(tx, arguments.email, None)
+    place = await accounts.add_workspace(tx, user.id, arguments.name)
+    return {"workspaceId": str(place.workspace_id), "name": place.workspace.name}
+
+
+_COMMANDS = {"create-user": _create_user, "create-key": _create_key, "create-workspace": _create_workspace}

@@ -20,7 +20,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     settings = read_settings(ApiSettings)
     match arguments.command:
-        case "create-user" | "create-key":
+        case "create-user" | "create-key" | "create-workspace":
             from .by_hand import print_one_line  # noqa: PLC0415 - a second that `migrate` does not need
 
             print_one_line(settings, arguments)
@@ -32,7 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     parser, commands = parser_of("flowtask-api", "The public REST API of FlowTask.")
     user = commands.add_parser("create-user", help="make a user with a personal workspace; known ones stay as they are")
     key = commands.add_parser("create-key", help="make an API key; it is printed once and kept nowhere")
-    for command in (user, key):
+    workspace = commands.add_parser("create-workspace", help="make a shared workspace that the user owns")
+    for command in (user, key, workspace):
         command.add_argument("--email", type=_email, required=True)
         command.add_argument("--name", type=_name, required=True)
     key.add_argument("--operator", action="store_true", help="the key may also see what only operators see")

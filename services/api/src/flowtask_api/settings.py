@@ -29,7 +29,10 @@ class ApiSettings(ServiceSettings):
         default=5.0, gt=0, description="How often the times at which API keys were last used are written down."
     )
     deletion_poll_seconds: float = Field(
-        default=1.0, gt=0, description="How often to look for deleted projects whose tasks are still there."
+        default=1.0, gt=0, description="How often to look for what deletions and erasures have left to do."
+    )
+    invitation_days: int = Field(
+        default=7, ge=1, le=90, description="How long an invitation to a workspace can be accepted."
     )
     rate_limits: Annotated[Limits, AfterValidator(lambda given: {**_LIMITS, **given})] = Field(
         default=_LIMITS,

@@ -122,7 +122,7 @@ async def test_a_method_that_a_path_has_not_is_405_and_names_those_it_has(client
         ("DELETE", "/api/v1/projects", "GET, POST"),
         ("POST", f"/api/v1/tasks/{uuid4()}", "DELETE, GET, PATCH, PUT"),
         ("GET", f"/api/v1/deliveries/{uuid4()}/retry", "POST"),
-        ("POST", "/api/v1/me", "GET"),
+        ("POST", "/api/v1/me", "DELETE, GET, PATCH, PUT"),
     ):
         answer = await client.request(method, path)
         assert_refused(answer, 405, "METHOD_NOT_ALLOWED")

@@ -147,8 +147,12 @@ async def test_an_organization_is_a_workspace_of_its_own(me, stranger, clerk, to
     assert shared["id"] == own["id"]
     assert shared["workspaceId"] != own["workspaceId"]
     assert shared["role"] == "owner"
-    (listed,) = (await stranger.get("/api/v1/workspaces", headers=bearer(clerk.token(ada, acme)))).json()["data"]
-    assert (listed["id"], listed["name"], listed["personal"]) == (shared["workspaceId"], "acme", False)
+    listed = (await stranger.get("/api/v1/workspaces", headers=bearer(clerk.token(ada, acme)))).json()["data"]
+    assert [(each["id"], each["personal"]) for each in listed] == [
+        (own["workspaceId"], True),
+        (shared["workspaceId"], False),
+    ]
+    assert listed[1]["name"] == "acme"
     assert [event["type"] for event in await told(shared["workspaceId"])] == ["workspace.created", "membership.created"]
 
 
@@ -175,10 +179,11 @@ async def test_roles_follow_clerk_and_every_change_is_told_once(me, clerk, told)
     assert (await me(clerk.token(ada, acme, role="org:member")))["role"] == "member"
 
     changes = [event for event in await told(found["id"]) if event["type"] == "membership.updated"]
-    assert [(event["aggregateversion"], event["changes"]["role"]) for event in changes] == [
-        (2, {"from": "member", "to": "admin"}),
-        (3, {"from": "admin", "to": "member"}),
+    assert [event["changes"]["role"] for event in changes] == [
+        {"from": "member", "to": "admin"},
+        {"from": "admin", "to": "member"},
     ]
+    assert 1 < changes[0]["aggregateversion"] < changes[1]["aggregateversion"]
     assert changes[0]["data"] == {"workspaceId": found["workspaceId"], "userId": found["id"], "role": "admin"}
 
 

@@ -5,8 +5,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from flowtask_contracts.commands import GetSubscription
-from flowtask_contracts.events import WorkspaceCreated
-from flowtask_contracts.resources import Plan, Subscription, SubscriptionStatus, Workspace
+from flowtask_contracts.events import WorkspaceCreated, WorkspaceErased
+from flowtask_contracts.resources import Erased, Plan, Subscription, SubscriptionStatus, Workspace
 from flowtask_contracts.topology import BILLING_WORKSPACES
 from flowtask_kit.ids import new_id, utc_now
 from flowtask_local.service_world import until
@@ -16,6 +16,13 @@ def created(workspace_id):
     data = Workspace(id=workspace_id, name="Ada", personal=True, created_at=utc_now())
     return WorkspaceCreated(
         workspace_id=workspace_id, subject=workspace_id, time=data.created_at, actor="system", version=1, data=data
+    )
+
+
+def erased(workspace_id):
+    data = Erased(id=workspace_id)
+    return WorkspaceErased(
+        workspace_id=workspace_id, subject=workspace_id, time=utc_now(), actor="system", version=9, data=data
     )
 
 
@@ -95,3 +102,20 @@ async def test_what_cannot_be_read_becomes_a_dead_letter_and_holds_nobody_up(wor
     assert (failed["consumer"], failed["payload"]) == ("billing-workspaces", b"not an event")
     labels = {"consumer": "billing-workspaces", "outcome": "failed"}
     assert (REGISTRY.get_sample_value("flowtask_messages_total", labels) or 0) >= 1
+
+
+@pytest.mark.parametrize(
+    "order",
+    [(created, erased), (erased, created), (created, erased, created, erased)],
+    ids=["in order", "late", "again"],
+)
+async def test_a_workspace_that_is_erased_stays_so_in_whatever_order_it_is_heard_of(world, order):
+    await world.serve()
+    gone, stays = uuid4(), uuid4()
+    await world.publish(created(stays))
+    for event in order:
+        await world.publish(event(gone))
+        await world.settled(BILLING_WORKSPACES)
+    rows = await world.rows("SELECT workspace_id FROM billing.subscriptions")
+    assert [row["workspace_id"] for row in rows] == [stays]
+    assert len(await world.rows("SELECT 1 FROM billing.erased_workspaces WHERE workspace_id = $1", gone)) == 1

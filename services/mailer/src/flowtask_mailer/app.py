@@ -13,6 +13,8 @@ from .emails import answers as email_answers
 from .emails import consumers as email_consumers
 from .emails.letters import Letters
 from .emails.sending import Sending
+from .erasure import consumers as erasure_consumers
+from .erasure.loop import erasing
 from .recipients import consumers as recipient_consumers
 from .recipients.filling import Filling
 from .settings import MailerSettings
@@ -35,13 +37,14 @@ def create_app(settings: MailerSettings, transport: Transport | None = None) -> 
     )
     filling = Filling(resources)
     consumers = Consumers(bus, database, wake, FailedMessage)
-    recipient_consumers.register(consumers)
+    erasures = erasing(database, wake)
+    recipient_consumers.register(consumers, erasure_consumers.handlers(erasures))
     email_consumers.register(consumers, sending.worker)
     email_answers.register(Answers(bus, database, wake, CommandRecord, service=SERVICE.name))
 
     async def start_loops() -> None:
-        resources.background.start(filling.worker.name, filling.worker.run)
-        resources.background.start(sending.worker.name, sending.worker.run)
+        for worker in (filling.worker, sending.worker, erasures):
+            resources.background.start(worker.name, worker.run)
 
     return create_service(
         resources, MIGRATIONS, needs_bus=True, on_start=[start_loops], title="FlowTask mailer", openapi_url=None

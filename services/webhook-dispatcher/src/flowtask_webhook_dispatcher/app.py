@@ -1,17 +1,22 @@
 """The webhook dispatcher as an ASGI app: probes outside, commands and events on the bus."""
 
+from datetime import timedelta
+
 from fastapi import FastAPI
 
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit.bus.answers import Answers
+from flowtask_kit.bus.consumers import Consumers
 from flowtask_kit.service.app import create_service
 from flowtask_kit.service.resources import Resources
 
-from .database import MIGRATIONS, CommandRecord
+from .database import MIGRATIONS, CommandRecord, FailedMessage
 from .deliveries import answers as delivery_answers
-from .dispatch.dispatcher import Dispatcher
+from .dispatch.dispatcher import CLAIM_MARGIN, Dispatcher
 from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
+from .erasure import consumers as erasure_consumers
+from .erasure.loop import erasing
 from .keyring import KeyRing
 from .settings import DispatcherSettings
 from .transport import AddressPolicy
@@ -31,11 +36,18 @@ def create_app(settings: DispatcherSettings) -> FastAPI:
     )
     endpoint_answers.register(answers, rules)
     delivery_answers.register(answers, dispatcher.wake)
+    claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
+    erasures = erasing(resources.database, resources.wake, settle=claim)
+    erasure_consumers.register(Consumers(resources.bus, resources.database, resources.wake, FailedMessage), erasures)
+
+    async def start_erasing() -> None:
+        resources.background.start(erasures.name, erasures.run)
+
     return create_service(
         resources,
         MIGRATIONS,
         needs_bus=True,
-        on_start=[dispatcher.start],
+        on_start=[dispatcher.start, start_erasing],
         on_stop=[dispatcher.stop],
         on_close=[dispatcher.close],
         title="FlowTask webhook dispatcher",

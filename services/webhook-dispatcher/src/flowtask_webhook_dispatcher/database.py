@@ -5,6 +5,7 @@ import re
 from sqlalchemy.orm import DeclarativeBase
 
 from flowtask_kit.bus.models import CommandRecord as CommandRecordColumns
+from flowtask_kit.bus.models import FailedMessage as FailedMessageColumns
 from flowtask_kit.database.base import SchemaBase, metadata_of
 from flowtask_kit.database.migrations import MigrationSet
 from flowtask_kit.outbox.models import OutboxRow
@@ -28,6 +29,10 @@ class Outbox(OutboxRow, Base):
 
 class CommandRecord(CommandRecordColumns, Base):
     """Commands that were carried out, with their replies."""
+
+
+class FailedMessage(FailedMessageColumns, Base):
+    """Internal events that the dispatcher could not handle."""
 
 
 MIGRATIONS = MigrationSet(

@@ -1,7 +1,18 @@
 """Everything that can have happened. Public events go out as webhooks; internal ones never do."""
 
 from flowtask_contracts.events.envelope import Change, CloudEvent, Event, changes_between
-from flowtask_contracts.events.internal import MembershipCreated, MembershipUpdated, UserCreated, WorkspaceCreated
+from flowtask_contracts.events.internal import (
+    InvitationCreated,
+    MembershipCreated,
+    MembershipDeleted,
+    MembershipUpdated,
+    UserCreated,
+    UserErased,
+    UserUpdated,
+    WorkspaceCreated,
+    WorkspaceErased,
+    WorkspaceUpdated,
+)
 from flowtask_contracts.events.projects import ProjectCreated, ProjectDeleted, ProjectUpdated
 from flowtask_contracts.events.tasks import TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
 
@@ -15,7 +26,18 @@ PUBLIC: tuple[type[Event], ...] = (
     ProjectUpdated,
     ProjectDeleted,
 )
-INTERNAL: tuple[type[Event], ...] = (UserCreated, WorkspaceCreated, MembershipCreated, MembershipUpdated)
+INTERNAL: tuple[type[Event], ...] = (
+    UserCreated,
+    UserUpdated,
+    UserErased,
+    WorkspaceCreated,
+    WorkspaceUpdated,
+    WorkspaceErased,
+    MembershipCreated,
+    MembershipUpdated,
+    MembershipDeleted,
+    InvitationCreated,
+)
 PUBLIC_TYPES: tuple[str, ...] = tuple(event.type for event in PUBLIC)
 
 __all__ = [
@@ -25,7 +47,9 @@ __all__ = [
     "Change",
     "CloudEvent",
     "Event",
+    "InvitationCreated",
     "MembershipCreated",
+    "MembershipDeleted",
     "MembershipUpdated",
     "ProjectCreated",
     "ProjectDeleted",
@@ -36,6 +60,10 @@ __all__ = [
     "TaskDeleted",
     "TaskUpdated",
     "UserCreated",
+    "UserErased",
+    "UserUpdated",
     "WorkspaceCreated",
+    "WorkspaceErased",
+    "WorkspaceUpdated",
     "changes_between",
 ]

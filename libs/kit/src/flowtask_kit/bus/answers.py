@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.base import Contract
-from flowtask_contracts.commands import Command, Reply
+from flowtask_contracts.commands import Command, Reply, WorkspaceCommand
 from flowtask_contracts.errors import Conflict, FlowTaskError, ServiceUnavailable, ValidationFailed
 from flowtask_kit import logs, metrics, traces
 from flowtask_kit.bus.connection import Bus, is_inbox
@@ -109,9 +109,10 @@ class Answers:
         """Do it and keep the reply with its id, in the same transaction; answer a repeat with what was kept."""
         records = self._records
         digest = request_hash(request)
+        workspace_id = request.workspace_id if isinstance(request, WorkspaceCommand) else None
         first = await tx.scalar(
             insert(records)
-            .values(command_id=request.command_id, request_hash=digest)
+            .values(command_id=request.command_id, request_hash=digest, workspace_id=workspace_id)
             .on_conflict_do_nothing()
             .returning(records.command_id)
         )

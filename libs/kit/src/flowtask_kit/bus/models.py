@@ -10,12 +10,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 
 class CommandRecord:
-    """One command that changed something, its request's hash and its reply: a unique constraint makes it happen once."""
+    """One command that changed something, its request's hash and its reply: a unique constraint makes it happen once.
+
+    `workspace_id` is the tenant on whose behalf it was carried out, so that it can be erased with it.
+    """
 
     __tablename__ = "command_records"
 
     command_id: Mapped[UUID] = mapped_column(primary_key=True)
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    workspace_id: Mapped[UUID | None] = mapped_column(index=True)
     reply: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
 

@@ -66,6 +66,12 @@ def create_failed_messages(schema: str) -> None:
     op.create_index("ix_failed_messages_dead_at", "failed_messages", ["dead_at"], schema=schema)
 
 
+def add_workspace_of_commands(schema: str) -> None:
+    """Have `command_records` name the tenant; records from before name none."""
+    op.add_column("command_records", sa.Column("workspace_id", sa.Uuid(), nullable=True), schema=schema)
+    op.create_index("ix_command_records_workspace_id", "command_records", ["workspace_id"], schema=schema)
+
+
 def _time(name: str, *, nullable: bool = False, default: str | None = None) -> sa.Column[datetime]:
     server_default = sa.text(default) if default else None
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, server_default=server_default)

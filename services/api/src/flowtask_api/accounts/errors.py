@@ -1,6 +1,6 @@
 """What can be wrong with accounts."""
 
-from flowtask_contracts.errors import NotFound
+from flowtask_contracts.errors import Conflict, NotFound
 
 
 class WorkspaceNotFound(NotFound):
@@ -19,3 +19,9 @@ class NotAMember(NotFound):
     """The user has no place in that workspace."""
 
     message = "The user is not a member of that workspace"
+
+
+class PersonalWorkspace(Conflict):
+    """A personal workspace belongs to one person and goes with that person."""
+
+    message = "A personal workspace belongs to one person alone and is erased with their account"

@@ -1,9 +1,42 @@
-"""What the account routes answer."""
+"""What the account routes read and answer."""
 
+from functools import cache
+from typing import Annotated
 from uuid import UUID
+from zoneinfo import available_timezones
 
-from flowtask_contracts.base import Contract, Instant
+from pydantic import AfterValidator, Field
+
+from flowtask_contracts.base import Contract, Instant, Text
 from flowtask_contracts.resources import Role, Workspace
+
+from ..http.schemas import Body, Name
+
+_zones = cache(available_timezones)
+
+
+def _zone(value: str) -> str:
+    if value not in _zones():
+        msg = "must be a name of the IANA time zone database, such as Europe/Berlin"
+        raise ValueError(msg)
+    return value
+
+
+TimeZone = Annotated[
+    Text,
+    Field(max_length=64, description="A name of the IANA time zone database.", examples=["Europe/Berlin"]),
+    AfterValidator(_zone),
+]
+
+Locale = Annotated[
+    Text,
+    Field(
+        max_length=35,
+        pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z]{4})?(-([a-zA-Z]{2}|[0-9]{3}))?(-([a-zA-Z0-9]{5,8}|[0-9][a-zA-Z0-9]{3}))*$",
+        description="A language tag as BCP 47 (RFC 5646) has it: language, script, region, variants.",
+        examples=["de-AT"],
+    ),
+]
 
 
 class Me(Contract):
@@ -12,10 +45,20 @@ class Me(Contract):
     id: UUID
     email: str | None
     name: str
+    time_zone: str
+    locale: str
     workspace_id: UUID
     role: Role
     operator: bool
     created_at: Instant
+
+
+class UpdateMe(Body):
+    """The fields to change; those left out stay as they are."""
+
+    name: Name = Field(default_factory=str)
+    time_zone: TimeZone = Field(default_factory=str)
+    locale: Locale = Field(default_factory=str)
 
 
 class OwnWorkspace(Workspace):
@@ -24,11 +67,19 @@ class OwnWorkspace(Workspace):
     role: Role
 
 
-class Member(Contract):
-    """One person of a workspace; `email` is null while none is known."""
+class CreateWorkspace(Body):
+    """A new shared workspace."""
 
-    user_id: UUID
-    name: str
-    email: str | None
-    role: Role
-    joined_at: Instant
+    name: Name = Field(examples=["Engine room"])
+
+
+class UpdateWorkspace(Body):
+    """The fields to change; those left out stay as they are."""
+
+    name: Name = Field(default_factory=str)
+
+
+class Confirmed(Body):
+    """What a caller repeats to show that nothing else is meant."""
+
+    confirm: UUID = Field(description="The id of what is to be erased: it cannot be brought back.")

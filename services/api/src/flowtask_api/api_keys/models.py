@@ -37,7 +37,12 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
     __table_args__ = (
-        ForeignKeyConstraint(["workspace_id", "user_id"], ["api.memberships.workspace_id", "api.memberships.user_id"]),
+        ForeignKeyConstraint(
+            ["workspace_id", "user_id"],
+            ["api.memberships.workspace_id", "api.memberships.user_id"],
+            ondelete="CASCADE",  # whoever loses their place loses its keys, a key that is just being made included
+        ),
+        Index(None, "workspace_id", "user_id"),
         Index(
             None, "workspace_id", text("created_at DESC"), text("id DESC"), postgresql_where=text("revoked_at IS NULL")
         ),

@@ -29,9 +29,11 @@ HOLDER = Prepared(
         (Membership.workspace_id == ApiKey.workspace_id) & (Membership.user_id == ApiKey.user_id),
     )
     .join(Workspace, Workspace.id == ApiKey.workspace_id)
-    .where(ApiKey.digest == bindparam("digest"), ApiKey.revoked_at.is_(None), _NOT_EXPIRED)
+    .where(
+        ApiKey.digest == bindparam("digest"), ApiKey.revoked_at.is_(None), _NOT_EXPIRED, Workspace.erased_at.is_(None)
+    )
 )
-"""Whom the key of a `digest` belongs to and what they are now; nobody once it is revoked or has expired, or they left the workspace.
+"""Whom the key of a `digest` belongs to and what they are now; nobody once it is revoked or has expired, they left, or the workspace goes.
 
 Built once, because every request asks it.
 """

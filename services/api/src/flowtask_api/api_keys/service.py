@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from asyncpg import ForeignKeyViolationError
 from pydantic import JsonValue
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_contracts.errors import Unauthorized
 from flowtask_kit.ids import utc_now
 
 from ..audit import service as audit
@@ -38,7 +41,8 @@ async def create_key(
     expires_at: datetime | None = None,
     operator: bool = False,
 ) -> CreatedKey:
-    """A new key of a member; its text is in the answer and nowhere else. TooManyKeys when the workspace is full.
+    """A new key of a member; its text is in the answer and nowhere else. TooManyKeys when the workspace is full,
+    Unauthorized once they are no member any more.
 
     Who may hand it out, and telling the audit log, is the caller's part.
     """
@@ -55,7 +59,12 @@ async def create_key(
         at=utc_now(),
     )
     tx.add(row)
-    await tx.flush()
+    try:
+        await tx.flush()
+    except IntegrityError as error:
+        if error.orig is not None and isinstance(error.orig.__cause__, ForeignKeyViolationError):
+            raise Unauthorized from None
+        raise
     return row.shown_once(key)
 
 

@@ -14,14 +14,22 @@ from .schemas import ListEntriesQuery
 
 
 def record(
-    tx: AsyncSession, caller: Caller, action: str, target_id: UUID, details: Mapping[str, JsonValue] | None = None
+    tx: AsyncSession,
+    caller: Caller,
+    action: str,
+    target_id: UUID,
+    details: Mapping[str, JsonValue] | None = None,
+    *,
+    workspace_id: UUID | None = None,
 ) -> None:
     """Tell what the caller does in this transaction: the change and its entry commit together or not at all.
+
+    `workspace_id` is where it was done, unless that is the workspace of the credential.
 
     `action` is `<kind>.<past tense>`, as `member.removed`. The details are kept for ever: no secrets in them, and nobody's
     name or address.
     """
-    tx.add(AuditEntry.done(caller.workspace_id, caller, action, target_id, details))
+    tx.add(AuditEntry.done(workspace_id or caller.workspace_id, caller, action, target_id, details))
 
 
 def record_by_system(

@@ -17,7 +17,7 @@ def _place(condition: ColumnElement[bool]) -> Prepared:
         select(User.id, Workspace.id.label("workspace_id"), Membership.role, Workspace.plan)
         .join(Membership, Membership.user_id == User.id)
         .join(Workspace, Workspace.id == Membership.workspace_id)
-        .where(User.clerk_id == bindparam("clerk_id"), condition)
+        .where(User.clerk_id == bindparam("clerk_id"), Workspace.erased_at.is_(None), condition)
         .order_by(Workspace.created_at, Workspace.id)
         .limit(literal_column("1"))
     )
@@ -77,7 +77,11 @@ def add_workspace(workspace: Workspace) -> ReturningInsert[UUID]:
 
 def workspace(organization: str) -> Select[Workspace]:
     """The tenant of an organization, locked: who comes in and what they become is decided one by one."""
-    return select(Workspace).where(Workspace.clerk_organization_id == organization).with_for_update(key_share=True)
+    return (
+        select(Workspace)
+        .where(Workspace.clerk_organization_id == organization, Workspace.erased_at.is_(None))
+        .with_for_update(key_share=True)
+    )
 
 
 def membership(workspace_id: UUID, user_id: UUID) -> Select[Membership]:

@@ -5,7 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from flowtask_contracts.resources import Role
 from flowtask_kit.ids import utc_now
 
+from ..accounts import queries as account_queries
 from ..accounts import service as accounts
+from ..accounts.errors import WorkspaceNotFound
 from ..accounts.models import User, Workspace
 from ..database import Outbox
 from . import queries
@@ -52,22 +54,29 @@ async def _take_place(tx: AsyncSession, user: User, session: Session, organizati
     now = utc_now()
     if place is None:
         role = await _role(tx, workspace, organization)
-        place, joined = workspace.joined(user, role, at=now)
+        place, joined = workspace.joined(user.id, role, version=await _version(tx), actor=user.actor, at=now)
         tx.add(place)
         tx.add(Outbox.of(joined))
     elif place.clerk_role_at is not None and place.clerk_role_at > session.issued_at:
         return
     elif not agrees(place.role, organization):
-        changed = place.become(await _role(tx, workspace, organization), actor=user.actor, at=now)
-        tx.add_all(Outbox.of(event) for event in (changed,) if event is not None)
+        role = await _role(tx, workspace, organization)
+        tx.add(Outbox.of(place.change(role, version=await _version(tx), actor=user.actor, at=now)))
     place.clerk_role_at = session.issued_at
 
 
 async def _workspace(tx: AsyncSession, user: User, organization: Organization) -> Workspace:
     fresh = Workspace.shared(name=organization.name, at=utc_now(), clerk_organization_id=organization.clerk_id)
     if await tx.scalar(queries.add_workspace(fresh)) is not None:
-        tx.add(Outbox.of(fresh.created(by=user)))
-    return (await tx.scalars(queries.workspace(organization.clerk_id))).one()
+        tx.add(Outbox.of(fresh.created(actor=user.actor)))
+    workspace = await tx.scalar(queries.workspace(organization.clerk_id))
+    if workspace is None:  # it is being erased; when it is, the organization gets another
+        raise WorkspaceNotFound
+    return workspace
+
+
+async def _version(tx: AsyncSession) -> int:
+    return (await tx.scalars(account_queries.next_membership_version())).one()
 
 
 async def _role(tx: AsyncSession, workspace: Workspace, organization: Organization) -> Role:

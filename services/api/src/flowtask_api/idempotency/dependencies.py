@@ -48,14 +48,15 @@ async def idempotency_key(
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
 
 
-def once(*, conceal: str | None = None) -> Any:
+def once(*, conceal: str | None = None, about: str | None = None) -> Any:
     """Have a route whose work is all in the request's transaction take effect once per key.
 
-    `conceal` names a field of the answer's data that is shown only the first time.
+    `conceal` names a field of the answer's data that is shown only the first time, `about` one that says of whom it tells:
+    a person's address, or a workspace's id where the caller may be somewhere else.
     """
 
     async def claim(request: Request, tx: Tx, caller: Authenticated, key: IdempotencyKey) -> None:
-        await _claim(request, tx, caller, key, conceal)
+        await _claim(request, tx, caller, key, conceal, about)
 
     return Depends(claim)
 
@@ -64,15 +65,17 @@ def once_directly() -> Any:
     """The same for a route whose transaction is a `DirectTx`."""
 
     async def claim(request: Request, tx: DirectTx, caller: Authenticated, key: IdempotencyKey) -> None:
-        await _claim(request, tx, caller, key, None)
+        await _claim(request, tx, caller, key, None, None)
 
     return Depends(claim)
 
 
-async def _claim(request: Request, tx: Where, caller: Caller, key: str | None, conceal: str | None) -> None:
+async def _claim(
+    request: Request, tx: Where, caller: Caller, key: str | None, conceal: str | None, about: str | None
+) -> None:
     if key is None:
         return
-    made = Claim(caller.workspace_id, key, await _hash(request, str(caller.user_id)), conceal)
+    made = Claim(caller.workspace_id, key, await _hash(request, str(caller.user_id)), conceal, about)
     answer = await service.begin(tx, made)
     if answer is not None:
         raise Repeated(answer)

@@ -3,16 +3,20 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..database import Base
 
 
 class KeptAnswer(Base):
-    """The answer to a write, which commits with it; `headers` is a JSON object. It counts for 24 hours."""
+    """The answer to a write, which commits with it; `headers` is a JSON object. It counts for 24 hours.
+
+    `about` is the digest of the address of a person, or of the id of a workspace, that stands in it: it is erased with them.
+    """
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "about", postgresql_where=text("about IS NOT NULL")),)
 
     workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -21,3 +25,4 @@ class KeptAnswer(Base):
     headers: Mapped[str]
     body: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(index=True)
+    about: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -37,3 +37,8 @@ def forget(before: datetime, limit: int) -> Delete:
     """Remove answers that were given before that moment."""
     old = select(KeptAnswer.workspace_id, KeptAnswer.key).where(KeptAnswer.created_at < before).limit(limit).cte("old")
     return delete(KeptAnswer).where(KeptAnswer.workspace_id == old.c.workspace_id, KeptAnswer.key == old.c.key)
+
+
+def forget_about(about: bytes) -> Delete:
+    """Remove the answers that tell of a person or a workspace, under whichever workspace they are kept."""
+    return delete(KeptAnswer).where(KeptAnswer.about == about)

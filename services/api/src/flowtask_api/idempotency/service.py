@@ -26,12 +26,16 @@ _CHUNK = 1000
 
 @dataclass(frozen=True)
 class Claim:
-    """A key of a workspace and the request that it stands for; `concealed` is a field of the answer shown only once."""
+    """A key of a workspace and the request that it stands for.
+
+    `concealed` is a field of the answer shown only once, `about` one that says of whom it tells.
+    """
 
     workspace_id: UUID
     key: str
     request_hash: bytes
     concealed: str | None = None
+    about: str | None = None
 
     @property
     def lock(self) -> int:
@@ -71,8 +75,14 @@ async def keep(tx: Where, claim: Claim, response: Response) -> None:
             "headers": orjson.dumps(headers).decode(),
             "body": bytes(response.body) if claim.concealed is None else _without(claim.concealed, response.body),
             "created_at": utc_now(),
+            "about": None if claim.about is None else digest_of(orjson.loads(response.body)["data"][claim.about]),
         },
     )
+
+
+def digest_of(who: str) -> bytes:
+    """What stands for an address or an id beside the answers that tell of them."""
+    return hashlib.sha256(who.lower().encode()).digest()
 
 
 async def forget(tx: AsyncSession) -> bool:

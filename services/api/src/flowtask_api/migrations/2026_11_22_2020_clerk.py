@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_22_2020"
-down_revision = "2026_11_22_2000"
+down_revision = "2026_11_22_2010"
 branch_labels = None
 depends_on = None
 

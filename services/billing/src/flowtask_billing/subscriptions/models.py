@@ -61,3 +61,12 @@ class Subscription(Base):
             current_period_end=self.current_period_end,
             cancel_at_period_end=self.cancel_at_period_end,
         )
+
+
+class ErasedWorkspace(Base):
+    """A workspace that is gone for good: whatever is heard of it later changes nothing."""
+
+    __tablename__ = "erased_workspaces"
+
+    workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
+    erased_at: Mapped[datetime]

@@ -39,6 +39,7 @@ class Email(Base):
         UniqueConstraint("event_id", "kind", "user_id"),
         Index(None, "workspace_id", sql("id DESC")),
         Index(None, "due_at", postgresql_where=sql("status = 'queued'")),
+        Index("ix_emails_actor", sql("(facts ->> 'actor')")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -12,6 +12,7 @@ from flowtask_contracts.events import CloudEvent
 from flowtask_kit.cursors import cursor_id
 from flowtask_kit.ids import new_id
 
+from ..recipients import service as recipients
 from . import queries
 from .errors import EmailNotFound
 
@@ -19,7 +20,12 @@ from .errors import EmailNotFound
 async def queue(
     tx: AsyncSession, event: CloudEvent, *, kind: str, to: UUID, facts: dict[str, Any], now: datetime
 ) -> None:
-    """Have a person written to about an event; hearing the event again changes nothing."""
+    """Have a person written to about an event; hearing the event again changes nothing.
+
+    Nobody is written to who is erased, or about a workspace that is.
+    """
+    if await recipients.is_erased(tx, user_id=to, workspace_id=event.workspaceid):
+        return
     values = {
         "id": new_id(),
         "workspace_id": event.workspaceid,

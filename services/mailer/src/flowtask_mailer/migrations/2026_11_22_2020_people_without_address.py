@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_22_2020"
-down_revision = "2026_11_22_1700"
+down_revision = "2026_11_22_2011"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,7 @@
 """The mailer's projection of people and tenants: what it must know to write to somebody.
 
-Each row holds the `version` of the news it was made of; older news never overwrites newer.
+Each row holds the `version` of the news it was made of; older news never overwrites newer. Whoever is erased leaves an empty
+row with the highest version there can be, so that nothing heard later, or read from a snapshot, brings them back.
 """
 
 from datetime import datetime
@@ -20,6 +21,7 @@ class Recipient(Base):
     email: Mapped[str | None]
     name: Mapped[str]
     version: Mapped[int]
+    erased_at: Mapped[datetime | None]
 
 
 class Workspace(Base):
@@ -31,16 +33,17 @@ class Workspace(Base):
     name: Mapped[str]
     personal: Mapped[bool]
     version: Mapped[int]
+    erased_at: Mapped[datetime | None]
 
 
 class Membership(Base):
-    """A person's place in a workspace."""
+    """A person's place in a workspace; without a role it is one that they had."""
 
     __tablename__ = "memberships"
 
     workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
     user_id: Mapped[UUID] = mapped_column(primary_key=True, index=True)
-    role: Mapped[str]
+    role: Mapped[str | None]
     version: Mapped[int]
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Update, select, update
+from sqlalchemy import CompoundSelect, Select, Update, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from ..database import Base
@@ -26,12 +26,21 @@ def newest(model: type[Base], key: tuple[str, ...], rows: Sequence[dict[str, Any
 
 def recipients(user_ids: Collection[UUID]) -> Select[Recipient]:
     """The people of these ids who are known."""
-    return select(Recipient).where(Recipient.user_id.in_(user_ids))
+    return select(Recipient).where(Recipient.user_id.in_(user_ids), Recipient.erased_at.is_(None))
 
 
 def workspaces(workspace_ids: Collection[UUID]) -> Select[Workspace]:
     """The tenants of these ids that are known."""
-    return select(Workspace).where(Workspace.workspace_id.in_(workspace_ids))
+    return select(Workspace).where(Workspace.workspace_id.in_(workspace_ids), Workspace.erased_at.is_(None))
+
+
+def erased(user_ids: Collection[UUID], workspace_ids: Collection[UUID]) -> CompoundSelect[UUID]:
+    """Those of these ids that are of people or tenants who are erased."""
+    people = select(Recipient.user_id).where(Recipient.user_id.in_(user_ids), Recipient.erased_at.is_not(None))
+    tenants = select(Workspace.workspace_id).where(
+        Workspace.workspace_id.in_(workspace_ids), Workspace.erased_at.is_not(None)
+    )
+    return people.union_all(tenants)
 
 
 def projection() -> Select[Projection]:

@@ -1,6 +1,6 @@
 """Keeping the projection of people and tenants."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,6 +11,9 @@ from flowtask_kit.ids import utc_now
 
 from . import queries
 from .models import Membership, Recipient, Workspace
+
+NEWEST = 2**31 - 1
+"""The version of whoever is erased: no news is newer."""
 
 AGAIN_AFTER = timedelta(minutes=1)
 """A snapshot that was read to its end is not read again for as long, whoever is missed."""
@@ -34,11 +37,30 @@ async def learn(
         ]
         await tx.execute(queries.newest(Workspace, ("workspace_id",), rows))
     if memberships:
-        rows = [
-            {"workspace_id": one.workspace_id, "user_id": one.user_id, "role": one.role.value, "version": one.version}
-            for one in memberships
-        ]
-        await tx.execute(queries.newest(Membership, ("workspace_id", "user_id"), rows))
+        places = {(one.workspace_id, one.user_id): (one.role.value, one.version) for one in memberships}
+        await _keep_places(tx, places)
+
+
+async def leave(tx: AsyncSession, workspace_id: UUID, user_id: UUID, *, version: int) -> None:
+    """Keep that a person's place in a workspace has ended, unless something newer is known of it."""
+    await _keep_places(tx, {(workspace_id, user_id): (None, version)})
+
+
+async def forget_person(tx: AsyncSession, user_id: UUID) -> None:
+    """Forget a person for good."""
+    gone = {"user_id": user_id, "email": "", "name": "", "version": NEWEST, "erased_at": utc_now()}
+    await tx.execute(queries.newest(Recipient, ("user_id",), [gone]))
+
+
+async def forget_workspace(tx: AsyncSession, workspace_id: UUID) -> None:
+    """Forget a tenant for good."""
+    gone = {"workspace_id": workspace_id, "name": "", "personal": False, "version": NEWEST, "erased_at": utc_now()}
+    await tx.execute(queries.newest(Workspace, ("workspace_id",), [gone]))
+
+
+async def is_erased(tx: AsyncSession, *, user_id: UUID, workspace_id: UUID) -> bool:
+    """Whether either of them is gone for good."""
+    return bool((await tx.scalars(queries.erased([user_id], [workspace_id]))).all())
 
 
 async def learn_page(tx: AsyncSession, page: SnapshotPage, cursor: str | None) -> None:
@@ -57,6 +79,19 @@ async def workspace_names(tx: AsyncSession, workspace_ids: Collection[UUID]) -> 
     """The names of these workspaces, as far as they are known; a personal one has none worth telling."""
     found = await tx.scalars(queries.workspaces(workspace_ids))
     return {one.workspace_id: one.name for one in found if not one.personal}
+
+
+async def _keep_places(tx: AsyncSession, places: Mapping[tuple[UUID, UUID], tuple[str | None, int]]) -> None:
+    """Keep what is newest about these places, except of people and in tenants that are erased."""
+    tenants, people = {tenant for tenant, _ in places}, {person for _, person in places}
+    gone = set((await tx.scalars(queries.erased(people, tenants))).all())
+    rows = [
+        {"workspace_id": tenant, "user_id": person, "role": role, "version": version}
+        for (tenant, person), (role, version) in places.items()
+        if tenant not in gone and person not in gone
+    ]
+    if rows:
+        await tx.execute(queries.newest(Membership, ("workspace_id", "user_id"), rows))
 
 
 async def somebody_is_missing(tx: AsyncSession) -> None:

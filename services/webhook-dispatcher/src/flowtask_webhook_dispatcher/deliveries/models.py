@@ -101,7 +101,10 @@ class Message(Base):
     """A public event as it came from the bus, matched or not; kept for 30 days in daily partitions."""
 
     __tablename__ = "messages"
-    __table_args__ = ({"postgresql_partition_by": "RANGE (event_id)"},)
+    __table_args__ = (
+        Index("ix_messages_workspace_id_event_id", "workspace_id", "event_id"),
+        {"postgresql_partition_by": "RANGE (event_id)"},
+    )
 
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
     workspace_id: Mapped[UUID]

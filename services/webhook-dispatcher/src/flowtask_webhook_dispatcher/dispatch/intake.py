@@ -141,6 +141,8 @@ class Intake:
                 self._say(message.reply, AGAIN_NOW)
             elif event.id in self._in_hand:
                 self._in_hand[event.id].reply = message.reply
+            elif self._directory.is_erased(event.workspace_id):
+                self._say(message.reply, ACK)
             elif event.id not in still_ours:  # else its rows were written, and its answer sent, while others were read
                 self._accept(message, event, known)
 

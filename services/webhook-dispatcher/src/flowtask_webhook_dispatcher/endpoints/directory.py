@@ -24,6 +24,9 @@ _CHANGED = """
     FROM webhooks.endpoints e JOIN webhooks.endpoint_state s ON s.endpoint_id = e.id
     WHERE e.revision > $1
 """
+_ERASED = """
+    SELECT workspace_id FROM webhooks.erasures WHERE revision > $1 AND heard_at > now() - interval '30 days'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Directory:
         self._by_id: dict[UUID, Receiver] = {}
         self._by_workspace: dict[UUID, dict[UUID, Receiver]] = defaultdict(dict)
         self._matched: dict[tuple[UUID, str], tuple[Receiver, ...]] = {}
+        self._erased: set[UUID] = set()
 
     async def refresh(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
         """Read the revision, and what changed since the last one; after it, what was committed before it is here."""
@@ -59,6 +63,8 @@ class Directory:
                 return
             for row in await connection.fetch(_CHANGED, self._revision):
                 self._put(row)
+            for row in await connection.fetch(_ERASED, self._revision):
+                self._erase(row["workspace_id"])
             self._matched.clear()
             self._revision = revision
 
@@ -77,6 +83,15 @@ class Directory:
                 self._matched.clear()
             self._matched[key] = found
         return found
+
+    def is_erased(self, workspace_id: UUID) -> bool:
+        """Whether the workspace was erased in the last 30 days: what still comes of it is not even kept."""
+        return workspace_id in self._erased
+
+    def _erase(self, workspace_id: UUID) -> None:
+        self._erased.add(workspace_id)
+        for endpoint_id in self._by_workspace.pop(workspace_id, {}):
+            del self._by_id[endpoint_id]
 
     def _put(self, row: asyncpg.Record) -> None:
         known = self._by_id.pop(row["id"], None)

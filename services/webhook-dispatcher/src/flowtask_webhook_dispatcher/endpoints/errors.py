@@ -13,3 +13,9 @@ class TooManyEndpoints(Conflict):
     """The workspace has as many endpoints as it may."""
 
     message = "This workspace has the largest number of webhooks allowed; delete one first"
+
+
+class WorkspaceIsErased(NotFound):
+    """The workspace was erased after the request was let in."""
+
+    message = "Workspace not found"

@@ -19,10 +19,11 @@ from flowtask_contracts.errors import ErrorDetail, ValidationFailed
 from flowtask_kit.cursors import cursor_id
 from flowtask_kit.ids import new_id, utc_now
 
+from ..erasure.queries import is_erased
 from ..keyring import KeyRing, new_secret
 from ..transport import AddressPolicy, InvalidUrl, parse_url
 from . import patterns, queries
-from .errors import EndpointNotFound, TooManyEndpoints
+from .errors import EndpointNotFound, TooManyEndpoints, WorkspaceIsErased
 from .models import Endpoint
 
 
@@ -54,6 +55,8 @@ async def create(tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint
     """Subscribe a URL under a new secret, which only this answer shows."""
     url, events = rules.url(command.url), patterns.check(command.events)
     revision = await _next_revision(tx)
+    if await tx.scalar(is_erased(command.workspace_id)) is not None:
+        raise WorkspaceIsErased
     if (await tx.scalar(queries.count(command.workspace_id)) or 0) >= rules.most:
         raise TooManyEndpoints
     endpoint_id, secret, now = new_id(), new_secret(), utc_now()

@@ -1,0 +1,1 @@
+"""Inviting people to a workspace, and coming in."""

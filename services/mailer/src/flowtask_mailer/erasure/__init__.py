@@ -1,0 +1,1 @@
+"""Erasing what is held of people and workspaces."""
