@@ -91,6 +91,7 @@ def cases() -> list[Case]:
         "dueBefore (half)": {"dueBefore": "2026-08-01T00:00:00Z"},
         "due within a day": {"dueAfter": "2026-06-01T00:00:00Z", "dueBefore": "2026-06-02T00:00:00Z"},
         "sort=dueDate": {"sort": "dueDate"},
+        "sort=dueDate, deepest": {"sort": "dueDate", "page": 500},
         "sort=-dueDate": {"sort": "-dueDate"},
         "sort=-dueDate, deepest": {"sort": "-dueDate", "page": 500},
         "sort=-priority": {"sort": "-priority"},

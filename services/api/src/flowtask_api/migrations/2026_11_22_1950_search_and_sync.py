@@ -46,6 +46,15 @@ def upgrade() -> None:
         postgresql_using="gin",
         postgresql_ops={"searched": "extensions.gin_trgm_ops"},
     )
+    for reference in ("project_id", "assignee_id"):
+        op.drop_index(f"ix_tasks_workspace_id_{reference}", "tasks", schema=SCHEMA)
+        op.create_index(
+            f"ix_tasks_workspace_id_{reference}",
+            "tasks",
+            ["workspace_id", reference, *NEWEST_FIRST],
+            schema=SCHEMA,
+            postgresql_include=["status", "urgency"],
+        )
     op.create_table(
         "tombstones",
         sa.Column("workspace_id", sa.Uuid(), nullable=False),

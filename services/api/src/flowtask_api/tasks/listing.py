@@ -12,6 +12,8 @@ from sqlalchemy import (
     Select,
     String,
     bindparam,
+    case,
+    exists,
     func,
     literal_column,
     or_,
@@ -122,20 +124,21 @@ def _containing(text: str) -> str:
     return f"%{escaped}%"
 
 
-def _hidden() -> Any:
+def _hidden() -> Select[Any]:
     """The projects that wait for their deletion; hardly ever any, and found by an index of their own."""
-    hidden = select(Project.id).where(
+    return select(Project.id).where(
         Project.workspace_id == _bound("workspace_id", Task.workspace_id), Project.deleted_at.is_not(None)
     )
-    return func.array(hidden.scalar_subquery(), type_=array([Task.project_id]).type)
+
+
+def _matching(shape: frozenset[str], *columns: Any) -> Select[Any]:
+    workspace = Task.workspace_id == _bound("workspace_id", Task.workspace_id)
+    return select(*columns).where(workspace, *(_FILTERS[name] for name in sorted(shape)))
 
 
 def _visible(shape: frozenset[str], *columns: Any) -> Select[Any]:
-    return select(*columns).where(
-        Task.workspace_id == _bound("workspace_id", Task.workspace_id),
-        or_(Task.project_id.is_(None), Task.project_id != func.all(_hidden())),
-        *(_FILTERS[name] for name in sorted(shape)),
-    )
+    hidden = func.array(_hidden().scalar_subquery(), type_=array([Task.project_id]).type)
+    return _matching(shape, *columns).where(or_(Task.project_id.is_(None), Task.project_id != func.all(hidden)))
 
 
 def _rows(shape: frozenset[str]) -> Select[Any]:
@@ -150,13 +153,25 @@ def _page(shape: frozenset[str], sort: TaskSort) -> Prepared:
 
 
 def _latest_due(shape: frozenset[str]) -> Select[Any]:
-    """Dated tasks, the last first, then those without a date: two walks along one index, where one would need a sort."""
-    deepest = _LIMIT + _OFFSET
-    walked = _rows(shape).order_by(Task.due_date.desc(), Task.id.desc()).limit(deepest)
-    dated, undated = walked.where(Task.due_date.is_not(None)), walked.where(Task.due_date.is_(None))
-    both = union_all(dated, undated).subquery()
-    order = (both.c.due_date.desc().nulls_last(), both.c.id.desc())
-    return select(both).order_by(*order).limit(_LIMIT).offset(_OFFSET)
+    """Dated tasks, the last first, then those without a date: two walks along one index, where one would need a sort.
+
+    The second is made only when the first did not reach the end of the page; rows are read when it is known which.
+    """
+    order = (Task.due_date.desc(), Task.id.desc())
+    walked = _visible(shape, Task.id, Task.due_date).order_by(*order)
+    dated = walked.where(Task.due_date.is_not(None)).limit(_LIMIT + _OFFSET).cte("dated")
+    missing = _LIMIT + _OFFSET - select(func.count()).select_from(dated).scalar_subquery()
+    undated = walked.where(Task.due_date.is_(None)).limit(missing)
+    both = union_all(select(dated), undated).subquery()
+    page = select(both.c.id).order_by(both.c.due_date.desc().nulls_last(), both.c.id.desc())
+    chosen = page.limit(_LIMIT).offset(_OFFSET).subquery()
+    columns: tuple[Any, ...] = _COLUMNS
+    return (
+        select(*columns)
+        .join(chosen, chosen.c.id == Task.id)
+        .outerjoin(Project, Project.id == Task.project_id)
+        .order_by(Task.due_date.desc().nulls_last(), Task.id.desc())
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -170,8 +185,14 @@ def _continued(shape: frozenset[str], sort: TaskSort, *, begun: bool) -> Prepare
 
 @lru_cache(maxsize=1024)
 def _total(shape: frozenset[str]) -> Prepared:
-    reached = _visible(shape, literal_column("1")).limit(literal_column(str(DEEPEST + 1))).subquery()
-    return Prepared(select(func.count().label("total")).select_from(reached), anew=True)
+    """While nothing is hidden, which is nearly always, indexes know enough to count and no task is read."""
+    most: Any = literal_column(str(DEEPEST + 1))
+    one: Any = literal_column("1")
+    all_of_them, those_seen = (
+        select(func.count()).select_from(each.limit(most).subquery()).scalar_subquery()
+        for each in (_matching(shape, one), _visible(shape, one))
+    )
+    return Prepared(select(case((exists(_hidden()), those_seen), else_=all_of_them).label("total")), anew=True)
 
 
 ONE = Prepared(

@@ -33,6 +33,9 @@ URGENCY = "CASE priority WHEN 'LOW' THEN 0 WHEN 'MEDIUM' THEN 1 WHEN 'HIGH' THEN
 SEARCHED = "lower(title || chr(10) || \"left\"(COALESCE(description, ''), 1000))"
 """What a search looks into: the title and the first thousand characters of the description, in lower case."""
 
+COUNTED = ["status", "urgency"]
+"""What indexes hold beside their keys, so that tasks can be counted without being read."""
+
 RANKS: Mapping[TaskPriority, int] = {priority: rank for rank, priority in enumerate(TaskPriority)}
 
 
@@ -46,8 +49,10 @@ class Task(Base):
     __tablename__ = "tasks"
     __table_args__ = (
         Index(None, "workspace_id", text("created_at DESC"), text("id DESC")),
-        Index(None, "workspace_id", "project_id", text("created_at DESC"), text("id DESC")),
-        Index(None, "workspace_id", "assignee_id", text("created_at DESC"), text("id DESC")),
+        Index(None, "workspace_id", "project_id", text("created_at DESC"), text("id DESC"), postgresql_include=COUNTED),
+        Index(
+            None, "workspace_id", "assignee_id", text("created_at DESC"), text("id DESC"), postgresql_include=COUNTED
+        ),
         Index(None, "workspace_id", "status", text("created_at DESC"), text("id DESC")),
         Index(
             "ix_tasks_workspace_id_urgency",
