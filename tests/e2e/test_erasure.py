@@ -123,6 +123,8 @@ async def test_of_a_person_and_their_workspaces_nothing_is_left_anywhere(
 
         assert set(await mentions(admin, ada.id, SCHEMAS, besides=TOMBSTONES)) <= {
             "api.tasks.created_by",
+            "api.audit_entries.actor_id",
+            "api.audit_entries.target_id",
             "mailer.emails.facts",
             "webhooks.endpoints.created_by",
             "webhooks.command_records.reply",

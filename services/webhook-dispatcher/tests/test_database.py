@@ -26,7 +26,7 @@ async def test_the_role_owns_its_schema_and_sees_no_other(sql):
     schemas = await sql(
         "SELECT nspname FROM pg_namespace WHERE has_schema_privilege(oid, 'USAGE') AND nspname !~ '^pg_'"
     )
-    assert {row["nspname"] for row in schemas} == {"webhooks", "information_schema"}
+    assert {row["nspname"] for row in schemas} == {"webhooks", "extensions", "information_schema"}
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await sql("CREATE TABLE public.mine (id int)")
 
