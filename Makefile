@@ -10,7 +10,7 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 # An environment that was made in another folder, or whose Python is gone, is made anew.
 ANEW := $(if $(wildcard .venv),$(shell tools/local/uv.sh fits || echo anew))
 
-.PHONY: help up down demo doctor reset test test-fast check format documents lock e2e bench bench-api clean anew
+.PHONY: help up down demo doctor reset test test-fast check format documents lock e2e bench bench-api fuzz clean anew
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -49,13 +49,14 @@ format: .venv/.synced ## put the code into its form
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
-documents: .venv/.synced ## write what is generated from the code: .env.example, docs/messages.md
+documents: .venv/.synced ## write what is generated from the code: .env.example, docs/messages.md, docs/openapi.json
 	$(BIN)/python -m flowtask_kit.settings_document flowtask_kit.settings:ServiceSettings \
 	  flowtask_api.settings:ApiSettings flowtask_webhook_dispatcher.settings:DispatcherSettings \
 	  flowtask_billing.settings:BillingSettings flowtask_mailer.settings:MailerSettings \
 	  flowtask_kit.bootstrap.settings:BootstrapSettings flowtask_kit.bootstrap.settings:NatsUsersSettings > .env.example
 	$(BIN)/python -m flowtask_local.credentials_document >> .env.example
 	$(BIN)/python -m flowtask_contracts.document > docs/messages.md
+	$(BIN)/python -m flowtask_api.documentation.export > docs/openapi.json
 
 lock: .venv/.synced ## resolve dependencies anew after a pyproject.toml has changed
 	tools/local/uv.sh lock
@@ -67,6 +68,9 @@ bench: .venv/.synced ## measure load and latency
 
 bench-api: .venv/.synced ## measure what requests cost the API, beside a bare FastAPI
 	$(BIN)/python -m bench api
+
+fuzz: .venv/.synced ## try the API out against its own description, with good and bad requests
+	$(BIN)/python -m bench.fuzz
 
 clean: ## remove what was built or cached; .flowtask, with its data, stays
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 here=$(pwd -P)
 version=0.13.9
-needed_kilobytes=300000
+needed_kilobytes=500000
 
 say() { printf '%s\n' "$*" >&2; }
 

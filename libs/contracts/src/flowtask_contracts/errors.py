@@ -3,15 +3,18 @@
     FlowTaskError                  500 INTERNAL_ERROR
     +- ValidationFailed            400 VALIDATION_ERROR
     |  +- MalformedBody            400 MALFORMED_JSON
+    +- BadRequest                  400 BAD_REQUEST
     +- Unauthorized                401 UNAUTHORIZED
     +- Forbidden                   403 FORBIDDEN
     +- NotFound                    404 NOT_FOUND
     +- MethodNotAllowed            405 METHOD_NOT_ALLOWED
+    +- RequestTimedOut             408 REQUEST_TIMEOUT
     +- Conflict                    409 CONFLICT
     +- PreconditionFailed          412 PRECONDITION_FAILED
     +- PayloadTooLarge             413 PAYLOAD_TOO_LARGE
     +- UnsupportedMediaType        415 UNSUPPORTED_MEDIA_TYPE
     +- RateLimited                 429 RATE_LIMIT_EXCEEDED
+    +- HeadersTooLarge             431 HEADERS_TOO_LARGE
     +- ServiceUnavailable          503 SERVICE_UNAVAILABLE
 
 A feature's own errors are subclasses that change the message, for example `TaskNotFound(NotFound)`.
@@ -80,6 +83,14 @@ class MalformedBody(ValidationFailed):
     message = "The request body is not valid JSON"
 
 
+class BadRequest(FlowTaskError):
+    """What came cannot be read as a request at all."""
+
+    status = 400
+    code = "BAD_REQUEST"
+    message = "This is not a valid HTTP request"
+
+
 class Unauthorized(FlowTaskError):
     """No credential, or one that we do not know."""
 
@@ -112,6 +123,14 @@ class MethodNotAllowed(FlowTaskError):
     status = 405
     code = "METHOD_NOT_ALLOWED"
     message = "Method not allowed"
+
+
+class RequestTimedOut(FlowTaskError):
+    """The request did not come in time."""
+
+    status = 408
+    code = "REQUEST_TIMEOUT"
+    message = "The request took too long to arrive"
 
 
 class Conflict(FlowTaskError):
@@ -154,6 +173,14 @@ class RateLimited(FlowTaskError):
     message = "Too many requests. Please wait a moment and try again."
 
 
+class HeadersTooLarge(FlowTaskError):
+    """The request has more headers, or longer ones, than this server reads."""
+
+    status = 431
+    code = "HEADERS_TOO_LARGE"
+    message = "The request headers are too large"
+
+
 class ServiceUnavailable(FlowTaskError):
     """A part that this request needs does not answer now; the rest works."""
 
@@ -168,15 +195,18 @@ _BY_CODE: dict[str, type[FlowTaskError]] = {
         FlowTaskError,
         ValidationFailed,
         MalformedBody,
+        BadRequest,
         Unauthorized,
         Forbidden,
         NotFound,
         MethodNotAllowed,
+        RequestTimedOut,
         Conflict,
         PreconditionFailed,
         PayloadTooLarge,
         UnsupportedMediaType,
         RateLimited,
+        HeadersTooLarge,
         ServiceUnavailable,
     )
 }

@@ -34,23 +34,23 @@ class ProjectRef(Contract):
     """The project of a task, as each task carries it."""
 
     id: UUID
-    name: str
+    name: str = Field(examples=["Website relaunch"])
 
 
 class PlainTask(Contract):
     """A task by itself: whatever happens to its project leaves it as it is."""
 
     id: UUID
-    title: str
-    description: str | None
+    title: str = Field(examples=["Write the launch announcement"])
+    description: str | None = Field(examples=["Two paragraphs, and a picture."])
     status: TaskStatus
-    priority: TaskPriority
-    due_date: Instant | None
+    priority: TaskPriority = Field(examples=["HIGH"])
+    due_date: Instant | None = Field(examples=["2026-12-01T17:00:00.000Z"])
     project_id: UUID | None
     assignee_id: UUID | None
     created_at: Instant
     updated_at: Instant
-    completed_at: Instant | None
+    completed_at: Instant | None = Field(examples=[None])
 
 
 class Task(PlainTask):
@@ -63,8 +63,8 @@ class Project(Contract):
     """A project as REST answers and events show it."""
 
     id: UUID
-    name: str
-    description: str | None
+    name: str = Field(examples=["Website relaunch"])
+    description: str | None = Field(examples=["Everything that has to be there on the first of December."])
     owner_id: UUID
     created_at: Instant
     updated_at: Instant
@@ -85,8 +85,8 @@ class User(Contract):
     """
 
     id: UUID
-    email: str | None
-    name: str
+    email: str | None = Field(examples=["ada@example.com"])
+    name: str = Field(examples=["Ada Lovelace"])
     created_at: Instant
     time_zone: str | None = Field(default=None, exclude_if=_absent)
     locale: str | None = Field(default=None, exclude_if=_absent)
@@ -96,7 +96,7 @@ class Workspace(Contract):
     """A tenant."""
 
     id: UUID
-    name: str
+    name: str = Field(examples=["Analytical Engines"])
     personal: bool
     created_at: Instant
 
@@ -156,5 +156,5 @@ class Subscription(Contract):
     workspace_id: UUID
     plan: Plan
     status: SubscriptionStatus
-    current_period_end: Instant | None
+    current_period_end: Instant | None = Field(examples=[None])
     cancel_at_period_end: bool

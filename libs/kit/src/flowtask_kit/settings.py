@@ -50,6 +50,11 @@ class ServiceSettings(BaseSettings):
         description="PostgreSQL connections of one process. The API may open as many again, for the statements that every "
         "request runs.",
     )
+    request_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a request's head may take to come, and the rest of it together with its answer.",
+    )
     drain_seconds: float = Field(
         default=0.0,
         ge=0,

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_TRACER = trace.get_tracer("flowtask")  # stands for the provider that comes later; asking for it each time is slow
 
 
 def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | None = None) -> TracerProvider:
@@ -29,7 +30,7 @@ def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | No
 
 def tracer() -> trace.Tracer:
     """The tracer of FlowTask's own spans."""
-    return trace.get_tracer("flowtask")
+    return _TRACER
 
 
 def inject(headers: dict[str, str]) -> dict[str, str]:

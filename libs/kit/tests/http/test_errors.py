@@ -115,7 +115,7 @@ async def test_an_unknown_path_or_method_is_answered_in_the_envelope(http):
     error(await http.get("/nothing"), 404, "NOT_FOUND")
     answer = await http.delete("/notes")
     error(answer, 405, "METHOD_NOT_ALLOWED")
-    assert answer.headers["allow"] == "POST"
+    assert answer.headers["allow"] == "OPTIONS, POST"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import httpx2 as httpx
 import pytest
 from notes.process import NotesProcess
 
-from flowtask_kit.http.middleware import MAX_BODY_BYTES
+from flowtask_kit.http.policy import MAX_BODY_BYTES
 
 
 @pytest.fixture(scope="module")

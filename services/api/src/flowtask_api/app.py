@@ -16,12 +16,14 @@ from .api_keys.authenticator import ApiKeyAuthenticator
 from .api_keys.last_use import LastUse
 from .audit import routes as audit
 from .billing import routes as billing
-from .clerk import description
 from .clerk.authenticator import signing_in
 from .database import MIGRATIONS, CommandRecord
 from .deletions.loop import deletions
+from .documentation import routes as documentation
+from .documentation.service import Documentation
 from .emails import routes as emails
 from .erasure.loop import erasures
+from .http.cors import cors_of
 from .idempotency.loop import forgetting
 from .invitations import routes as invitations
 from .invitations.loop import expiring
@@ -52,6 +54,7 @@ _ROUTERS = (
     emails.router,
     billing.router,
     audit.router,
+    documentation.router,
 )
 
 
@@ -85,10 +88,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
         on_start=[start_loops],
         on_stop=[last_use.flush],
         on_close=[limiter.close, *(each.close for each in clerk)],
-        title="FlowTask API",
-        version="1.0.0",
-        description="Public API for managing FlowTask projects and tasks",
-        servers=[{"url": str(settings.public_url).rstrip("/")}] if settings.public_url else None,
+        https=settings.public_url is not None and settings.public_url.scheme == "https",
+        cors=cors_of(settings.cors_origins),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -100,8 +102,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.invitations_last = timedelta(days=settings.invitation_days)
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)  # includes cost a third of a millisecond of matching per request
-    describe = app.openapi
-    app.openapi = lambda: description.describe(describe())  # type: ignore[method-assign]  # FastAPI's own way
+    app.state.documentation = Documentation(app.routes, str(settings.public_url) if settings.public_url else None)
     return app
 
 

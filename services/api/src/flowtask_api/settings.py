@@ -1,8 +1,10 @@
 """What the API is told from outside."""
 
-from typing import Annotated
+import json
+import re
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, NonNegativeInt, SecretStr, field_validator
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, NonNegativeInt, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from flowtask_contracts.resources import Plan
@@ -12,9 +14,34 @@ from .clerk.addresses import origin, url
 
 Limits = dict[Plan, tuple[NonNegativeInt, NonNegativeInt]]
 
-_LIMITS: Limits = {Plan.FREE: (100, 30), Plan.PRO: (1_000, 300), Plan.ENTERPRISE: (10_000, 3_000)}
+DEFAULT_LIMITS: Limits = {Plan.FREE: (100, 30), Plan.PRO: (1_000, 300), Plan.ENTERPRISE: (10_000, 3_000)}
 
 RedisUrl = Annotated[SecretStr, AfterValidator(url_of("redis", "rediss", "unix"))]
+
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+
+
+def _listed(given: Any) -> Any:
+    """A JSON list, or names between commas, as a list."""
+    if not isinstance(given, str):
+        return given
+    if given.lstrip().startswith("["):
+        return json.loads(given)
+    return [part.strip() for part in given.split(",") if part.strip()]
+
+
+def _origin(given: str) -> str:
+    if "*" in given:
+        msg = "* would let every page on the web call; name the origins, such as https://app.example.com"
+        raise ValueError(msg)
+    if not _ORIGIN.fullmatch(given):
+        msg = "must be an origin as browsers send it: https://app.example.com, in lower case, without a path"
+        raise ValueError(msg)
+    return given
+
+
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)]
 
 
 class ApiSettings(ServiceSettings):
@@ -22,8 +49,14 @@ class ApiSettings(ServiceSettings):
 
     public_url: AnyHttpUrl | None = Field(
         default=None,
-        description="URL under which callers reach the API; named as the server in /openapi.json.",
+        description="URL under which callers reach the API; named as the server in /openapi.json. Where it is https, answers "
+        "have browsers insist on that.",
         examples=["https://api.example.com"],
+    )
+    cors_origins: Origins = Field(
+        default=(),
+        description="Origins, comma-separated or as a JSON list, whose pages may call the API from a browser; none by default.",
+        examples=["https://app.example.com,https://admin.example.com"],
     )
     key_use_flush_seconds: float = Field(
         default=5.0, gt=0, description="How often the times at which API keys were last used are written down."
@@ -34,8 +67,8 @@ class ApiSettings(ServiceSettings):
     invitation_days: int = Field(
         default=7, ge=1, le=90, description="How long an invitation to a workspace can be accepted."
     )
-    rate_limits: Annotated[Limits, AfterValidator(lambda given: {**_LIMITS, **given})] = Field(
-        default=_LIMITS,
+    rate_limits: Annotated[Limits, AfterValidator(lambda given: {**DEFAULT_LIMITS, **given})] = Field(
+        default=DEFAULT_LIMITS,
         description="JSON object: how many requests, and how many writes among them, a key may make in any minute, by plan. "
         "Plans that are left out keep their limits.",
         examples=['{"FREE": [100, 30], "PRO": [1000, 300], "ENTERPRISE": [10000, 3000]}'],

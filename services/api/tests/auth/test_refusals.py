@@ -111,18 +111,18 @@ async def test_ids_that_cannot_be_one_are_not_found(app, client):
 
 
 async def test_unknown_paths_are_not_found(client, stranger):
-    for path in ("/", "/api", "/api/v1", "/api/v1/nothing", "/api/v2/tasks", "/api/v1/tasks/", "/docs", "/redoc"):
+    for path in ("/", "/api", "/api/v1", "/api/v1/nothing", "/api/v2/tasks", "/redoc"):
         assert_refused(await client.get(path), 404, "NOT_FOUND")
         assert_refused(await stranger.post(path), 404, "NOT_FOUND")
 
 
 async def test_a_method_that_a_path_has_not_is_405_and_names_those_it_has(client):
     for method, path, allowed in (
-        ("PUT", "/api/v1/tasks", "GET, POST"),
-        ("DELETE", "/api/v1/projects", "GET, POST"),
-        ("POST", f"/api/v1/tasks/{uuid4()}", "DELETE, GET, PATCH, PUT"),
-        ("GET", f"/api/v1/deliveries/{uuid4()}/retry", "POST"),
-        ("POST", "/api/v1/me", "DELETE, GET, PATCH, PUT"),
+        ("PUT", "/api/v1/tasks", "GET, HEAD, OPTIONS, POST"),
+        ("DELETE", "/api/v1/projects", "GET, HEAD, OPTIONS, POST"),
+        ("POST", f"/api/v1/tasks/{uuid4()}", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("GET", f"/api/v1/deliveries/{uuid4()}/retry", "OPTIONS, POST"),
+        ("POST", "/api/v1/me", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
     ):
         answer = await client.request(method, path)
         assert_refused(answer, 405, "METHOD_NOT_ALLOWED")
@@ -134,3 +134,10 @@ async def test_a_request_id_is_kept_when_it_is_plain(client):
     assert (await client.get("/api/v1/me", headers={"x-request-id": given})).headers["x-request-id"] == given
     odd = await client.get("/api/v1/me", headers={"x-request-id": "a b"})
     assert odd.headers["x-request-id"] != "a b"
+
+
+async def test_a_key_takes_the_name_of_its_own_workspace_and_of_no_other(client, account):
+    for named, status in ((account.workspace_id, 200), (uuid4(), 400), ("nonsense", 400)):
+        answer = await client.get("/api/v1/me", headers={"X-FlowTask-Workspace": str(named)})
+        assert answer.status_code == status, named
+    assert answer.json()["error"]["details"][0]["field"] == "X-FlowTask-Workspace"

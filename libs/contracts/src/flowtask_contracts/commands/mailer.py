@@ -25,16 +25,16 @@ class Email(Contract):
     """
 
     id: UUID
-    kind: str
+    kind: str = Field(examples=["task-assigned"])
     user_id: UUID
-    to: str | None
-    subject: str | None
-    resource_id: str
+    to: str | None = Field(examples=["ada@example.com"])
+    subject: str | None = Field(examples=["You've been assigned: Write the launch announcement"])
+    resource_id: str = Field(examples=["01a20400-0000-7000-8000-02dea4eb4d20"])
     event_id: UUID
-    status: EmailStatus
-    attempts: int
-    transport: str | None
-    last_error: str | None
+    status: EmailStatus = Field(examples=["sent"])
+    attempts: int = Field(examples=[1])
+    transport: str | None = Field(examples=["capture"])
+    last_error: str | None = Field(examples=[None])
     created_at: Instant
     sent_at: Instant | None
 
@@ -42,9 +42,9 @@ class Email(Contract):
 class EmailDetail(Email):
     """A mail with what stands in it."""
 
-    from_: str | None = Field(alias="from")
-    text: str | None
-    html: str | None
+    from_: str | None = Field(alias="from", examples=["FlowTask <notifications@flowtask.app>"])
+    text: str | None = Field(examples=["Ada, this is yours now: Write the launch announcement."])
+    html: str | None = Field(examples=["<p>Ada, this is yours now: Write the launch announcement.</p>"])
 
 
 class Emails(Contract):

@@ -12,7 +12,15 @@ from flowtask_contracts.commands.envelope import WorkspaceCommand
 Pattern = Annotated[Text, Field(min_length=1, max_length=100, examples=["task.completed"])]
 """An event type, `<aggregate>.*`, or `*`."""
 
-Url = Annotated[Text, Field(min_length=1, max_length=2048, examples=["https://example.com/hooks/flowtask"])]
+Url = Annotated[
+    Text,
+    Field(
+        min_length=1,
+        max_length=2048,
+        examples=["https://example.com/hooks/flowtask"],
+        json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\\#]+$"},
+    ),
+]
 
 
 class Endpoint(Contract):
@@ -22,10 +30,10 @@ class Endpoint(Contract):
     """
 
     id: UUID
-    url: str
-    events: tuple[str, ...]
-    description: str | None
-    active: bool
+    url: str = Field(examples=["https://example.com/hooks/flowtask"])
+    events: tuple[str, ...] = Field(examples=[["task.completed", "project.*"]])
+    description: str | None = Field(examples=["Tells the billing system"])
+    active: bool = Field(examples=[True])
     created_by: UUID
     created_at: Instant
     updated_at: Instant
@@ -55,13 +63,13 @@ class Trigger(StrEnum):
 class Attempt(Contract):
     """One request and what came back: a status code, or an error where there was no answer."""
 
-    number: int
+    number: int = Field(examples=[1])
     trigger: Trigger
     at: Instant
-    duration_ms: int
-    status_code: int | None
-    error: str | None
-    response_body: str | None
+    duration_ms: int = Field(examples=[42])
+    status_code: int | None = Field(examples=[204])
+    error: str | None = Field(examples=[None])
+    response_body: str | None = Field(examples=[None])
 
 
 class Delivery(Contract):
@@ -70,21 +78,23 @@ class Delivery(Contract):
     id: UUID
     event_id: UUID
     endpoint_id: UUID
-    event: str
-    resource_id: str
-    status: DeliveryStatus
-    attempts: int
+    event: str = Field(examples=["task.completed"])
+    resource_id: str = Field(examples=["01a20400-0000-7000-8000-02dea4eb4d20"])
+    status: DeliveryStatus = Field(examples=["delivered"])
+    attempts: int = Field(examples=[1])
     created_at: Instant
     last_attempt_at: Instant | None
-    next_attempt_at: Instant | None
-    last_status_code: int | None
-    last_error: str | None
+    next_attempt_at: Instant | None = Field(examples=[None])
+    last_status_code: int | None = Field(examples=[204])
+    last_error: str | None = Field(examples=[None])
 
 
 class DeliveryDetail(Delivery):
     """A delivery with its body and every attempt, oldest first."""
 
-    payload: dict[str, JsonValue]
+    payload: dict[str, JsonValue] = Field(
+        examples=[{"event": "task.completed", "data": {"title": "Write the launch announcement", "status": "DONE"}}]
+    )
     attempt_log: tuple[Attempt, ...]
 
 

@@ -52,10 +52,15 @@ def error_response(error: FlowTaskError, headers: dict[str, str] | None = None) 
         sent["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
         sent["Retry-After"] = str(error.retry_after)
+    return JsonResponse(body_of(error), status_code=error.status, headers=sent)
+
+
+def body_of(error: FlowTaskError) -> dict[str, Any]:
+    """The document in which a refusal is told; `retryAfter` is there only where the error knows when."""
     body = ErrorEnvelope(error=error.body).model_dump(mode="json", by_alias=True)
     if body["error"]["retryAfter"] is None:
         del body["error"]["retryAfter"]
-    return JsonResponse(body, status_code=error.status, headers=sent)
+    return body
 
 
 class JsonResponse(Response):

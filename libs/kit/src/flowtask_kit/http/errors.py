@@ -1,6 +1,7 @@
 """Turning every failure into the envelope: expected refusals as they are, the unexpected as 500 that shows nothing."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -66,10 +67,23 @@ async def _refusal(_request: Request, error: FlowTaskError) -> Response:
     return error_response(error)
 
 
-async def framework(_request: Request, error: HTTPException) -> Response:
-    """A refusal of the framework's own (no such path, no such method), with its headers."""
+async def framework(request: Request, error: HTTPException) -> Response:
+    """A refusal of the framework's own (no such path, no such method), with its headers.
+
+    A path is asked for its methods by OPTIONS: every 405 knows them, HEAD and OPTIONS among them.
+    """
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(headers.get("Allow", ""))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
     kind = _BY_STATUS.get(error.status_code, ValidationFailed if error.status_code < 500 else FlowTaskError)  # noqa: PLR2004
-    return error_response(kind(), headers=dict(error.headers or {}))
+    return error_response(kind(), headers=headers)
+
+
+def _allowed(methods: str) -> str:
+    named = {method.strip() for method in methods.split(",") if method.strip()} | {"OPTIONS"}
+    return ", ".join(sorted(named | {"HEAD"} if "GET" in named else named))
 
 
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -1,94 +1,136 @@
-"""What wraps every request: an id, a trace, a limit on the body, an access log line, a metric."""
+"""What wraps every request: an id, a trace, limits on size and time, one spelling of paths, a log line, a metric."""
 
 import asyncio
 import re
 import time
-from collections.abc import Iterable, MutableMapping
-from contextlib import suppress
-from http import HTTPStatus
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
 from fastapi import HTTPException
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from flowtask_contracts.errors import RequestTimedOut, ServiceUnavailable
 from flowtask_kit import logs, metrics, traces
+from flowtask_kit.http.answers import Answer, accepts_gzip
+from flowtask_kit.http.bodies import BodyTooLarge, LimitedBody, discard
+from flowtask_kit.http.envelope import error_response
 from flowtask_kit.http.errors import framework, unexpected
+from flowtask_kit.http.paths import misspelt
+from flowtask_kit.http.policy import Policy
 from flowtask_kit.ids import new_id
 
 log = logs.get(__name__)
 
-MAX_BODY_BYTES = 1024 * 1024
-DISCARDED_BYTES = 8 * MAX_BODY_BYTES
-DISCARD_SECONDS = 1.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
-
-
-class BodyTooLarge(HTTPException):
-    """More bytes came than this server reads; an HTTPException, which the framework lets through while it reads."""
-
-    def __init__(self) -> None:
-        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers={"Connection": "close"})
+_NO_CONTEXT = Context()
+_WANTED = frozenset(
+    {
+        b"accept-encoding",
+        b"access-control-request-method",
+        b"content-length",
+        b"origin",
+        b"traceparent",
+        b"x-request-id",
+    }
+)
 
 
 class RequestShell:
-    """Gives each request its `X-Request-Id`, span, log line and metric, and stops bodies above 1 MiB with 413.
+    """Gives each request its `X-Request-Id`, span, log line and metric, answers HEAD as GET, and refuses what is too much.
 
-    A caller's own X-Request-Id is kept when it is short and plain.
+    A caller's own X-Request-Id is kept when it is short and plain. A body above the limit is a 413, one that does not come
+    in time a 408, and a request that is not answered in time a 503: what it has not committed by then is undone.
     """
 
-    def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, app: ASGIApp, *, policy: Policy | None = None) -> None:
         self._app = app
-        self._max_body = max_body
+        self._policy = policy or Policy()
+        self._always = self._policy.headers
+        self._log: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        begun = time.perf_counter()
         headers = {name: value for name, value in scope["headers"] if name in _WANTED}
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
-        scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, scope["state"])
-        begun = time.perf_counter()
-        parent = traces.extract(
-            {"traceparent": headers[b"traceparent"].decode("latin-1")} if b"traceparent" in headers else {}
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        encodings = headers.get(b"accept-encoding")
+        answer = Answer(send, state, self._always, accepts_gzip=encodings is not None and accepts_gzip(encodings))
+        method = scope["method"]
+        if method == "HEAD":
+            answer.head = True
+            scope = {**scope, "method": "GET"}
+        if self._policy.cors is not None:
+            answer.always = (*self._always, *self._policy.cors.headers_for(headers.get(b"origin")))
+        parent = (
+            traces.extract({"traceparent": headers[b"traceparent"].decode("latin-1")})
+            if b"traceparent" in headers
+            else _NO_CONTEXT
         )
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            traces.tracer().start_as_current_span(f"{scope['method']} request", context=parent, kind=SpanKind.SERVER),
+            traces.tracer().start_as_current_span(f"{method} request", context=parent, kind=SpanKind.SERVER),
         ):
-            await self._guarded(scope, receive, answer, headers.get(b"content-length", b""))
-            self._account(scope, answer.status, time.perf_counter() - begun)
+            await self._guarded(scope, receive, answer, headers)
+            self._account(scope, method, answer.status, time.perf_counter() - begun)
 
-    async def _guarded(self, scope: Scope, receive: Receive, answer: "_Answer", length: bytes) -> None:
+    async def _guarded(self, scope: Scope, receive: Receive, answer: Answer, headers: Mapping[bytes, bytes]) -> None:
         """Answer whatever the app does not; when its answer breaks off in the middle, the server hangs up."""
+        body = LimitedBody(receive, self._policy.max_body)
+        deadline = asyncio.timeout(self._policy.request_seconds)
         try:
-            if length.isdigit() and int(length[:16]) > self._max_body:
-                await _discard(receive)
-                raise BodyTooLarge  # noqa: TRY301 - one place answers it
-            await self._app(scope, _Limited(receive, self._max_body), answer)
+            async with deadline:
+                answer.ends(deadline)
+                length = headers.get(b"content-length", b"")
+                if length.isdigit() and int(length[:16]) > self._policy.max_body:
+                    await discard(receive)
+                    raise BodyTooLarge  # noqa: TRY301 - one place answers it
+                app = self._unasked(scope, headers) or self._app
+                await app(scope, body, answer)
         except Exception as error:
             if answer.status:
                 log.exception("answer broke off", path=scope["path"])
                 return
-            if isinstance(error, HTTPException):
-                response = await framework(Request(scope), error)
-            else:
-                response = await unexpected(Request(scope), error)
+            answer.ends(None)
+            response = await (_too_late(scope, body) if deadline.expired() else _failed(scope, error))
             await response(scope, receive, answer)
 
-    def _account(self, scope: Scope, status: int, seconds: float) -> None:
+    def _unasked(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | None:
+        """What is answered before the app is asked."""
+        cors = self._policy.cors
+        return misspelt(scope) or (None if cors is None else cors.preflight(scope["method"], headers))
+
+    def _account(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        metrics.HTTP_SECONDS.labels(scope["method"], route, status).observe(seconds)
+        metrics.HTTP_SECONDS.labels(method, route, status).observe(seconds)
         if scope["path"] not in _QUIET:
-            log.info(
-                "request", method=scope["method"], route=route, status=status, duration_ms=round(seconds * 1000, 2)
-            )
+            told = scope["state"].get("logged", {})
+            log.info("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2), **told)
+
+
+async def _failed(scope: Scope, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return await framework(Request(scope), error)
+    return await unexpected(Request(scope), error)
+
+
+async def _too_late(scope: Scope, body: LimitedBody) -> Response:
+    if body.awaited:
+        log.info("request body did not come in time", path=scope["path"])
+        return error_response(RequestTimedOut(), headers={"Connection": "close"})
+    log.warning("request took too long", path=scope["path"])
+    return error_response(ServiceUnavailable(retry_after=2))
 
 
 def answer_headers(request: Request, headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -96,51 +138,6 @@ def answer_headers(request: Request, headers: Iterable[tuple[bytes, bytes]]) -> 
     request.scope["state"]["answer_headers"] = tuple(headers)
 
 
-_WANTED = frozenset({b"x-request-id", b"content-length", b"traceparent"})
-
-
-class _Limited:
-    """A receive that counts body bytes."""
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
-        self._left = limit
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if self._left < 0:
-                if message.get("more_body"):
-                    await _discard(self._receive)
-                raise BodyTooLarge
-        return message
-
-
-async def _discard(receive: Receive) -> None:
-    """Read on for a moment: a client that is still sending when the server hangs up never sees the refusal."""
-    left = DISCARDED_BYTES
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if not message.get("more_body"):
-                    return
-
-
-class _Answer:
-    """A send that adds the request's id and what `answer_headers` has added, and remembers the status."""
-
-    def __init__(self, send: Send, state: MutableMapping[str, Any]) -> None:
-        self._send = send
-        self._state = state
-        self.status = 0
-
-    async def __call__(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            more = self._state.get("answer_headers", ())
-            request_id = self._state["request_id"].encode("latin-1")
-            message["headers"] = [*message.get("headers", ()), *more, (b"x-request-id", request_id)]
-        await self._send(message)
+def logged_with(request: Request, **ids: Any) -> None:
+    """Have the log line of this request carry these ids; nothing that a person wrote belongs there."""
+    request.scope["state"]["logged"] = ids

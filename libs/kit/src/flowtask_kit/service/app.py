@@ -13,8 +13,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from flowtask_kit import crashpoints, logs, traces
 from flowtask_kit.database.migrations import MigrationSet, SchemaCheck
 from flowtask_kit.http import errors
+from flowtask_kit.http.cors import Cors
 from flowtask_kit.http.envelope import JsonResponse
 from flowtask_kit.http.middleware import RequestShell
+from flowtask_kit.http.policy import Policy
 from flowtask_kit.service.resources import Resources
 
 log = logs.get(__name__)
@@ -66,12 +68,15 @@ def create_service(
     on_start: Sequence[Hook] = (),
     on_stop: Sequence[Hook] = (),
     on_close: Sequence[Hook] = (),
+    https: bool = False,
+    cors: Cors | None = None,
     **app_options: Any,
 ) -> FastAPI:
     """The app of a service: probes, metrics, error envelope, request ids; starts the bus, the relay and `on_start`.
 
     `on_stop` hooks run before anything is closed, in order: they finish or hand back the work under way. `on_close`
-    hooks run after the background loops have ended.
+    hooks run after the background loops have ended. `https` says that callers reach the service by https alone, `cors` which
+    pages of other origins may call.
     """
     readiness = Readiness(resources, migrations, needs_bus=needs_bus)
 
@@ -105,7 +110,8 @@ def create_service(
     app.state.readiness = readiness
     errors.install(app)
     _probes(app, readiness)
-    app.add_middleware(RequestShell)
+    policy = Policy(request_seconds=resources.settings.request_seconds, https=https, cors=cors)
+    app.add_middleware(RequestShell, policy=policy)
     return app
 
 

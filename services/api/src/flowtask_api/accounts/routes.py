@@ -5,17 +5,21 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response, status
 
+from flowtask_contracts.errors import Forbidden
 from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..erasure import service as erasure
+from ..erasure.errors import OnlyOwner
 from ..http.dependencies import Tx
 from ..http.paging import NumberedQuery
 from ..http.preconditions import IfMatch, etag
+from ..http.refusals import may_raise
 from ..idempotency.dependencies import once
 from . import service
+from .errors import PersonalWorkspace, WorkspaceNotFound
 from .models import Membership
 from .schemas import Confirmed, CreateWorkspace, Me, OwnWorkspace, UpdateMe, UpdateWorkspace
 
@@ -45,6 +49,7 @@ async def update_me(tx: Tx, caller: Authenticated, body: UpdateMe, seen: IfMatch
     summary="Erase my account",
     dependencies=[once()],
 )
+@may_raise(Forbidden, OnlyOwner)
 async def erase_me(tx: Tx, caller: Authenticated, confirmed: Annotated[Confirmed, Query()], request: Request) -> None:
     """The account is gone at once, and so is every credential of it; what it held is erased within seconds.
 
@@ -64,6 +69,7 @@ async def list_workspaces(
 
 
 @workspaces.post("", status_code=status.HTTP_201_CREATED, summary="Create a workspace", dependencies=[once(about="id")])
+@may_raise(Forbidden)
 async def create_workspace(
     tx: Tx, caller: Authenticated, body: CreateWorkspace, response: Response
 ) -> Envelope[OwnWorkspace]:
@@ -74,6 +80,7 @@ async def create_workspace(
 
 
 @workspaces.get("/{workspace_id}", summary="Get a workspace")
+@may_raise(WorkspaceNotFound)
 async def get_workspace(
     tx: Tx, caller: Authenticated, workspace_id: UUID, response: Response
 ) -> Envelope[OwnWorkspace]:
@@ -83,6 +90,7 @@ async def get_workspace(
 
 @workspaces.patch("/{workspace_id}", summary="Change a workspace", dependencies=[once(about="id")])
 @workspaces.put("/{workspace_id}", summary="Update a workspace", dependencies=[once(about="id")])
+@may_raise(WorkspaceNotFound, Forbidden)
 async def update_workspace(
     tx: Tx, caller: Authenticated, workspace_id: UUID, body: UpdateWorkspace, seen: IfMatch, response: Response
 ) -> Envelope[OwnWorkspace]:
@@ -97,6 +105,7 @@ async def update_workspace(
     summary="Erase a workspace",
     dependencies=[once()],
 )
+@may_raise(WorkspaceNotFound, Forbidden, PersonalWorkspace)
 async def erase_workspace(
     tx: Tx, caller: Authenticated, workspace_id: UUID, confirmed: Annotated[Confirmed, Query()], request: Request
 ) -> None:

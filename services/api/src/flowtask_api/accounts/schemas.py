@@ -43,10 +43,10 @@ class Me(Contract):
     """The calling user and the workspace that the credential belongs to; `email` is null while none is known."""
 
     id: UUID
-    email: str | None
-    name: str
-    time_zone: str
-    locale: str
+    email: str | None = Field(examples=["ada@example.com"])
+    name: str = Field(examples=["Ada Lovelace"])
+    time_zone: str = Field(examples=["Europe/Berlin"])
+    locale: str = Field(examples=["de-AT"])
     workspace_id: UUID
     role: Role
     operator: bool
@@ -76,7 +76,7 @@ class CreateWorkspace(Body):
 class UpdateWorkspace(Body):
     """The fields to change; those left out stay as they are."""
 
-    name: Name = Field(default_factory=str)
+    name: Name = Field(default_factory=str, examples=["Engine room"])
 
 
 class Confirmed(Body):

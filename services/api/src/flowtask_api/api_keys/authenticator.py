@@ -6,6 +6,7 @@ from flowtask_contracts.resources import Plan, Role
 from flowtask_kit.database.direct import Direct
 
 from ..auth.models import Caller
+from ..auth.workspaces import refused_workspace, wanted_workspace
 from . import queries
 from .last_use import LastUse
 from .models import digest_of
@@ -27,6 +28,9 @@ class ApiKeyAuthenticator:
         if found is None:
             return None
         key_id, workspace_id, user_id, operator, scopes, role, plan = found
+        wanted = wanted_workspace(request.headers)
+        if wanted is not None and wanted != workspace_id:
+            raise refused_workspace("is not the workspace of the API key")
         self._last_use.note(key_id, request.client.host if request.client else None)
         return Caller(
             workspace_id=workspace_id,

@@ -8,13 +8,16 @@ from fastapi import Query, Response, status
 from flowtask_kit.http.envelope import Envelope
 
 from ..auth.dependencies import Admin
+from ..auth.errors import MoreThanHeld
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Tx
 from ..http.paging import NumberedQuery
-from ..http.preconditions import IfMatch
+from ..http.preconditions import NEW, IfMatch, etag
+from ..http.refusals import may_raise
 from ..idempotency.dependencies import once
 from . import service
+from .errors import KeyExpired, KeyNotFound, KeyRotated, NotTheirKey, OperatorsKey, TooManyKeys
 from .schemas import CreatedKey, CreateKey, Key, RotateKey, UpdateKey
 
 router = api_router("API keys", "/api-keys", resource=Resource.API_KEYS)
@@ -28,6 +31,7 @@ async def list_keys(tx: Tx, caller: Admin, asked: Annotated[NumberedQuery, Query
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create an API key", dependencies=[once(conceal="key")])
+@may_raise(TooManyKeys, MoreThanHeld)
 async def create_key(tx: Tx, caller: Admin, body: CreateKey, response: Response) -> Envelope[CreatedKey]:
     """A new key that acts as its creator in this workspace. The whole key is in this answer and in no other."""
     created = await service.create_own_key(tx, caller, body)
@@ -36,6 +40,7 @@ async def create_key(tx: Tx, caller: Admin, body: CreateKey, response: Response)
 
 
 @router.get("/{key_id}", summary="Get an API key")
+@may_raise(KeyNotFound)
 async def get_key(tx: Tx, caller: Admin, key_id: UUID, response: Response) -> Envelope[Key]:
     """One key, masked."""
     key = await service.get_key(tx, caller, key_id)
@@ -45,6 +50,7 @@ async def get_key(tx: Tx, caller: Admin, key_id: UUID, response: Response) -> En
 
 @router.patch("/{key_id}", summary="Change an API key", dependencies=[once()])
 @router.put("/{key_id}", summary="Update an API key", dependencies=[once()])
+@may_raise(KeyNotFound, KeyExpired, KeyRotated, TooManyKeys, MoreThanHeld, OperatorsKey)
 async def update_key(
     tx: Tx, caller: Admin, key_id: UUID, body: UpdateKey, seen: IfMatch, response: Response
 ) -> Envelope[Key]:
@@ -60,6 +66,7 @@ async def update_key(
     summary="Rotate an API key",
     dependencies=[once(conceal="key")],
 )
+@may_raise(KeyNotFound, KeyExpired, KeyRotated, TooManyKeys, MoreThanHeld, NotTheirKey, OperatorsKey)
 async def rotate_key(
     tx: Tx, caller: Admin, key_id: UUID, response: Response, body: RotateKey | None = None
 ) -> Envelope[CreatedKey]:
@@ -76,6 +83,7 @@ async def rotate_key(
     summary="Revoke an API key",
     dependencies=[once()],
 )
+@may_raise(KeyNotFound)
 async def revoke_key(tx: Tx, caller: Admin, key_id: UUID, seen: IfMatch) -> None:
     """The key opens nothing from now on."""
     await service.revoke_key(tx, caller, key_id, seen)
@@ -83,4 +91,5 @@ async def revoke_key(tx: Tx, caller: Admin, key_id: UUID, seen: IfMatch) -> None
 
 def _announce(created: CreatedKey, response: Response) -> None:
     response.headers["Location"] = f"/api/v1/api-keys/{created.id}"
+    response.headers["ETag"] = etag(NEW)
     response.headers["Cache-Control"] = "no-store"

@@ -70,7 +70,12 @@ class RotateKey(Body):
     """How the old key gives way to the new one."""
 
     overlap_seconds: int = Field(
-        default=DAY, ge=0, le=7 * DAY, strict=True, description="How long the old key goes on beside the new one."
+        default=DAY,
+        ge=0,
+        le=7 * DAY,
+        strict=True,
+        description="How long the old key goes on beside the new one.",
+        examples=[3600],
     )
     expires_at: Expiry | None = Field(
         default=None, description="When the new key expires; when the old one would have, if this is left out."
@@ -81,15 +86,17 @@ class Key(Contract):
     """A key; all but the last four characters are masked."""
 
     id: UUID
-    name: str
+    name: str = Field(examples=["Build server"])
     key: str = Field(examples=["ft_****1a2b"])
     user_id: UUID = Field(description="Whom the key acts as.")
-    scopes: tuple[str, ...]
+    scopes: tuple[str, ...] = Field(examples=[["tasks:write", "projects:read"]])
     operator: bool
     created_at: Instant
     expires_at: Instant | None
     last_used_at: Instant | None
-    last_used_address: str | None = Field(description="The IP address that it was last used from.")
+    last_used_address: str | None = Field(
+        description="The IP address that it was last used from.", examples=["203.0.113.7"]
+    )
     rotated_from: UUID | None = Field(description="The key in whose place this one is.")
     rotated_to: UUID | None = Field(
         description="The key that has taken the place of this one, which ends at `expiresAt`."
@@ -100,7 +107,9 @@ class CreatedKey(Key):
     """A new key, in full for this once."""
 
     key: str = Field(
-        description="The whole key. It is not shown again: the answer to a repeat of an Idempotency-Key has null here."
+        examples=["ft_" + 15 * "5eed" + "1a2b"],
+        json_schema_extra={"type": ["string", "null"]},
+        description="The whole key. It is not shown again: the answer to a repeat of an Idempotency-Key has null here.",
     )
     secret_shown: bool = Field(
         default=False,

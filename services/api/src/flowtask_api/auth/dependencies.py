@@ -6,17 +6,19 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
-from flowtask_contracts.errors import Forbidden, Unauthorized
+from flowtask_contracts.errors import Forbidden, RateLimited, Unauthorized, ValidationFailed
 from flowtask_kit.database.direct import Direct
+from flowtask_kit.http.middleware import logged_with
 
 from ..http.dependencies import resources_of
+from ..http.refusals import may_raise
 from ..rate_limits.dependencies import limit_caller, limit_failures
 from .errors import MissingScope
 from .models import Caller
 from .scopes import Access
 
 _documented = HTTPBearer(
-    scheme_name="API key", description="An API key: `ft_` and 64 hexadecimal digits.", auto_error=False
+    scheme_name="ApiKey", description="An API key: `ft_` and 64 hexadecimal digits.", auto_error=False
 )
 
 
@@ -33,8 +35,8 @@ class Authenticator(Protocol):
 async def authenticate(request: Request, access: Access) -> None:
     """Find out who calls, before anything else of the request is looked at; no connection is held when it is known.
 
-    Unauthorized when no authenticator knows the caller; RateLimited for a caller, or an address whose credentials are refused, that asks too often; MissingScope for a key that
-    may not have this access.
+    Unauthorized when no authenticator knows the caller; RateLimited for a caller, or an address whose credentials are refused,
+    that asks too often; MissingScope for a key that may not have this access.
     """
     try:
         caller = await _known(request)
@@ -42,6 +44,7 @@ async def authenticate(request: Request, access: Access) -> None:
         await limit_failures(request)
         raise
     request.state.caller = caller
+    logged_with(request, workspace_id=caller.workspace_id, key_id=caller.key_id)
     await limit_caller(request, caller)
     if not caller.permits(access):
         raise MissingScope(access)
@@ -57,6 +60,7 @@ async def _known(request: Request) -> Caller:
     raise Unauthorized
 
 
+@may_raise(ValidationFailed, Unauthorized, RateLimited, MissingScope)
 async def caller_of(request: Request) -> Caller:
     """The caller, who is known before a route begins."""
     caller: Caller = request.state.caller
@@ -69,6 +73,7 @@ def _administering(caller: Caller) -> Caller:
     return caller
 
 
+@may_raise(Forbidden)
 async def authenticate_admin(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
     """The caller, who must be an owner or admin."""
     return _administering(caller)

@@ -86,7 +86,7 @@ def api_router(tag: str, prefix: str = "", *, resource: Resource) -> APIRouter:
         route_class=route_class,
         tags=[tag],
         dependencies=[SECURITY],
-        responses={"default": {"model": ErrorEnvelope, "description": "A refusal"}},
+        responses={"default": {"model": ErrorEnvelope}},  # the description tells each refusal by itself
     )
 
 

@@ -5,9 +5,7 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import Request
-from starlette.datastructures import Headers
 
-from flowtask_contracts.errors import ErrorDetail, ValidationFailed
 from flowtask_contracts.resources import Plan, Role
 from flowtask_kit import logs
 from flowtask_kit.database.direct import Direct
@@ -16,6 +14,7 @@ from flowtask_kit.service.resources import Resources
 
 from ..accounts.errors import WorkspaceNotFound
 from ..auth.models import Caller
+from ..auth.workspaces import refused_workspace, wanted_workspace
 from ..settings import ApiSettings
 from . import queries, service
 from .claims import Rules, Session
@@ -24,7 +23,6 @@ from .verifier import Verifier
 
 log = logs.get(__name__)
 
-WORKSPACE_HEADER = "X-FlowTask-Workspace"
 MOST_WELCOMED = 50_000
 
 
@@ -47,7 +45,7 @@ class ClerkAuthenticator:
         if scheme.lower() != "bearer" or not token or token.startswith("ft_"):
             return None
         session = await self._verifier.session(token)
-        wanted = _wanted(request.headers)
+        wanted = wanted_workspace(request.headers)
         seen = (session.clerk_id, session.organization.clerk_id if session.organization else None)
         if seen not in self._welcomed:
             await self._welcome(session)
@@ -73,7 +71,7 @@ class ClerkAuthenticator:
         if found is None:
             raise WorkspaceNotFound
         if session.organization is not None and wanted not in {None, found["workspace_id"]}:
-            raise _refused("is not the workspace of the organization that the token is for")
+            raise refused_workspace("is not the workspace of the organization that the token is for")
         return Caller(
             workspace_id=found["workspace_id"],
             user_id=found["id"],
@@ -91,24 +89,6 @@ async def _find(direct: Direct, session: Session, wanted: UUID | None) -> asyncp
     if wanted is not None:
         return await queries.IN_WORKSPACE.first(direct, {"clerk_id": session.clerk_id, "workspace": wanted})
     return await queries.PERSONAL.first(direct, {"clerk_id": session.clerk_id})
-
-
-def _wanted(headers: Headers) -> UUID | None:
-    """The workspace that the request names, if it names one; ValidationFailed for what is no id."""
-    value = headers.get(WORKSPACE_HEADER)
-    if value is None:
-        return None
-    try:
-        workspace_id = UUID(value)
-    except ValueError:
-        raise _refused("must be the id of a workspace") from None
-    if str(workspace_id) != value.lower():
-        raise _refused("must be the id of a workspace")
-    return workspace_id
-
-
-def _refused(message: str) -> ValidationFailed:
-    return ValidationFailed(details=[ErrorDetail(field=WORKSPACE_HEADER, message=message)])
 
 
 def signing_in(settings: ApiSettings, resources: Resources) -> tuple[ClerkAuthenticator, ...]:

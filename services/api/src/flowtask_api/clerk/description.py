@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from .authenticator import WORKSPACE_HEADER
+from ..auth.workspaces import WORKSPACE_HEADER
 
-SCHEME = "Clerk session"
+SCHEME = "ClerkSession"
 
 _SCHEME = {
     "type": "http",
@@ -17,7 +17,7 @@ _WORKSPACE = {
     "in": "header",
     "required": False,
     "description": "With a session token: the id of the workspace that is meant. Without it, the one of the token's "
-    "organization, else the personal one. An API key belongs to one workspace and takes no notice of this.",
+    "organization, else the personal one. An API key belongs to one workspace: naming another is a 400.",
     "schema": {"type": "string", "format": "uuid"},
 }
 
@@ -26,10 +26,9 @@ def describe(spec: dict[str, Any]) -> dict[str, Any]:
     """The description with session tokens beside API keys; written in here, because a dependency would cost each request."""
     components = spec.setdefault("components", {})
     components.setdefault("securitySchemes", {})[SCHEME] = _SCHEME
-    components.setdefault("parameters", {})["Workspace"] = _WORKSPACE
     for methods in spec.get("paths", {}).values():
         for operation in methods.values():
             if operation.get("security") and {SCHEME: []} not in operation["security"]:
                 operation["security"].append({SCHEME: []})
-                operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/Workspace"})
+                operation.setdefault("parameters", []).append(dict(_WORKSPACE))
     return spec

@@ -15,7 +15,13 @@ from starlette.responses import Response
 
 from flowtask_contracts.errors import PreconditionFailed
 
+from .refusals import may_raise
+
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+
+
+NEW = 1
+"""The version of what was just made."""
 
 
 def etag(version: int, *shown: int) -> str:
@@ -35,6 +41,7 @@ class Precondition:
             raise PreconditionFailed
 
 
+@may_raise(PreconditionFailed)
 async def if_match(
     value: Annotated[
         str | None,

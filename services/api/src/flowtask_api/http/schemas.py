@@ -34,7 +34,11 @@ def _only_true_booleans(value: Any) -> Any:
     raise ValueError(msg)
 
 
-Name = Annotated[Text, Field(min_length=1, max_length=200), AfterValidator(_not_blank)]
+Name = Annotated[
+    Text,
+    Field(min_length=1, max_length=200, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}),
+    AfterValidator(_not_blank),
+]
 """A title or name: 1 to 200 characters, not all of them blanks; kept as it was sent."""
 
 Description = Annotated[Text, Field(max_length=MAX_DESCRIPTION)]

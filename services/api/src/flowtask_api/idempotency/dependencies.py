@@ -13,7 +13,9 @@ from flowtask_kit.database.prepared import Where
 from ..auth.dependencies import Authenticated
 from ..auth.models import Caller
 from ..http.dependencies import DirectTx, Tx
+from ..http.refusals import may_raise
 from . import service
+from .errors import KeyReused, UnderWay
 from .service import Claim
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -27,6 +29,7 @@ class Repeated(Exception):
         self.answer = answer
 
 
+@may_raise(ValidationFailed, KeyReused, UnderWay)
 async def idempotency_key(
     value: Annotated[
         str | None,
@@ -34,6 +37,7 @@ async def idempotency_key(
             alias="Idempotency-Key",
             description="Repeat a request with the same key within 24 hours and it takes effect once; the repeat gets the "
             "first answer. 1 to 255 printable ASCII characters.",
+            json_schema_extra={"pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},  # HTTP takes blanks at both ends away
         ),
     ] = None,
 ) -> str | None:

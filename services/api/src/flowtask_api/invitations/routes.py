@@ -6,22 +6,28 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response, status
 
+from flowtask_contracts.errors import Forbidden
 from flowtask_kit.http.envelope import Envelope
 
+from ..accounts.errors import WorkspaceNotFound
 from ..accounts.schemas import OwnWorkspace
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Tx
 from ..http.paging import NumberedQuery
+from ..http.refusals import may_raise
 from ..idempotency.dependencies import once
+from ..members.errors import OnlyOwners
 from . import service
+from .errors import AlreadyMember, InvitationNotFound, NotShared, TooManyInvitations
 from .schemas import AcceptInvitation, CreatedInvitation, CreateInvitation, Invitation
 
 router = api_router("Invitations", resource=Resource.MEMBERS)
 
 
 @router.get("/workspaces/{workspace_id}/invitations", summary="List invitations")
+@may_raise(WorkspaceNotFound, Forbidden)
 async def list_invitations(
     tx: Tx, caller: Authenticated, workspace_id: UUID, asked: Annotated[NumberedQuery, Query()]
 ) -> Envelope[tuple[Invitation, ...]]:
@@ -36,6 +42,7 @@ async def list_invitations(
     summary="Invite somebody",
     dependencies=[once(conceal="token", about="email")],
 )
+@may_raise(WorkspaceNotFound, Forbidden, OnlyOwners, NotShared, AlreadyMember, TooManyInvitations)
 async def invite(
     tx: Tx, caller: Authenticated, workspace_id: UUID, body: CreateInvitation, request: Request, response: Response
 ) -> Envelope[CreatedInvitation]:
@@ -56,6 +63,7 @@ async def invite(
     summary="Revoke an invitation",
     dependencies=[once()],
 )
+@may_raise(WorkspaceNotFound, InvitationNotFound, Forbidden)
 async def revoke(tx: Tx, caller: Authenticated, workspace_id: UUID, invitation_id: UUID) -> None:
     """The token opens nothing any more; owners and admins only."""
     await service.revoke(tx, caller, workspace_id, invitation_id)
@@ -67,6 +75,7 @@ async def revoke(tx: Tx, caller: Authenticated, workspace_id: UUID, invitation_i
     summary="Accept an invitation",
     dependencies=[once(about="id")],
 )
+@may_raise(InvitationNotFound, AlreadyMember)
 async def accept(tx: Tx, caller: Authenticated, body: AcceptInvitation) -> Envelope[OwnWorkspace]:
     """Come into the workspace. The caller's own address must be the invited one; a token opens once, within its days."""
     place = await service.accept(tx, caller, body.token)

@@ -40,7 +40,7 @@ class Invitation(Contract):
     """An open invitation."""
 
     id: UUID
-    email: str
+    email: str = Field(examples=["grace@example.com"])
     role: Role
     invited_by: UUID
     created_at: Instant
@@ -52,7 +52,9 @@ class CreatedInvitation(Invitation):
 
     token: str = Field(
         description="To be sent to the invited. It is not shown again: the answer to a repeat of an Idempotency-Key has "
-        "null here."
+        "null here.",
+        examples=["fti_" + "0123456789abcdef" * 4],
+        json_schema_extra={"type": ["string", "null"]},
     )
     secret_shown: bool = Field(
         default=False,

@@ -5,22 +5,27 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response, status
 
+from flowtask_contracts.errors import Forbidden
 from flowtask_kit.http.envelope import Envelope
 
+from ..accounts.errors import WorkspaceNotFound
 from ..accounts.models import Membership
 from ..auth.dependencies import Authenticated
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Tx
 from ..http.preconditions import IfMatch
+from ..http.refusals import may_raise
 from ..idempotency.dependencies import once
 from . import service
+from .errors import LastOwner, MemberNotFound, OnlyOwners
 from .schemas import ListMembers, Member, UpdateMember
 
 router = api_router("Members", "/workspaces/{workspace_id}/members", resource=Resource.MEMBERS)
 
 
 @router.get("", summary="List members")
+@may_raise(WorkspaceNotFound)
 async def list_members(
     tx: Tx, caller: Authenticated, workspace_id: UUID, asked: Annotated[ListMembers, Query()]
 ) -> Envelope[tuple[Member, ...]]:
@@ -30,6 +35,7 @@ async def list_members(
 
 
 @router.get("/{user_id}", summary="Get a member")
+@may_raise(WorkspaceNotFound, MemberNotFound)
 async def get_member(
     tx: Tx, caller: Authenticated, workspace_id: UUID, user_id: UUID, response: Response
 ) -> Envelope[Member]:
@@ -39,6 +45,7 @@ async def get_member(
 
 @router.patch("/{user_id}", summary="Change a member", dependencies=[once(about="email")])
 @router.put("/{user_id}", summary="Update a member", dependencies=[once(about="email")])
+@may_raise(WorkspaceNotFound, MemberNotFound, Forbidden, OnlyOwners, LastOwner)
 async def update_member(
     tx: Tx,
     caller: Authenticated,
@@ -59,6 +66,7 @@ async def update_member(
     summary="Remove a member, or leave",
     dependencies=[once()],
 )
+@may_raise(WorkspaceNotFound, MemberNotFound, Forbidden, OnlyOwners, LastOwner)
 async def remove_member(
     tx: Tx, caller: Authenticated, workspace_id: UUID, user_id: UUID, seen: IfMatch, request: Request
 ) -> None:

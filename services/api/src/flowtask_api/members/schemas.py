@@ -15,8 +15,8 @@ class Member(Contract):
     """One person of a workspace."""
 
     user_id: UUID
-    name: str
-    email: str
+    name: str = Field(examples=["Ada Lovelace"])
+    email: str | None = Field(description="Null while none is known.", examples=["ada@example.com"])
     role: Role
     joined_at: Instant
 
@@ -27,6 +27,7 @@ class UpdateMember(Body):
     role: Role = Field(
         default_factory=lambda: Role.MEMBER,
         description="Only owners make somebody an owner, or an owner anything else.",
+        examples=["admin"],
     )
 
 

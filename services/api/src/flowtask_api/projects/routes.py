@@ -13,8 +13,10 @@ from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Tx
 from ..http.preconditions import IfMatch
+from ..http.refusals import may_raise
 from ..idempotency.dependencies import once
 from . import service
+from .errors import ProjectNotFound
 from .schemas import CreateProject, ListProjects, UpdateProject
 
 router = api_router("Projects", "/projects", resource=Resource.PROJECTS)
@@ -39,6 +41,7 @@ async def create_project(tx: Tx, caller: Authenticated, body: CreateProject, res
 
 
 @router.get("/{project_id}", summary="Get a project")
+@may_raise(ProjectNotFound)
 async def get_project(tx: Tx, caller: Authenticated, project_id: UUID, response: Response) -> Envelope[Project]:
     """One project."""
     project = await service.get_project(tx, caller, project_id)
@@ -48,6 +51,7 @@ async def get_project(tx: Tx, caller: Authenticated, project_id: UUID, response:
 
 @router.patch("/{project_id}", summary="Change a project", dependencies=[once()])
 @router.put("/{project_id}", summary="Update a project", dependencies=[once()])
+@may_raise(ProjectNotFound)
 async def update_project(
     tx: Tx, caller: Authenticated, project_id: UUID, body: UpdateProject, seen: IfMatch, response: Response
 ) -> Envelope[Project]:
@@ -64,6 +68,7 @@ async def update_project(
     summary="Delete a project",
     dependencies=[once()],
 )
+@may_raise(ProjectNotFound)
 async def delete_project(tx: Tx, caller: Authenticated, project_id: UUID, seen: IfMatch, request: Request) -> None:
     """The project and its tasks are out of sight at once; an event follows for each, the project's last."""
     await service.delete_project(tx, caller, project_id, seen)

@@ -12,13 +12,15 @@ class CreateProject(Body):
     """A new project."""
 
     name: Name = Field(examples=["Website relaunch"])
-    description: Description | None = None
+    description: Description | None = Field(
+        default=None, examples=["Everything that has to be there on the first of December."]
+    )
 
 
 class UpdateProject(Body):
     """The fields to change; those left out stay as they are."""
 
-    name: Name = Field(default_factory=str)
+    name: Name = Field(default_factory=str, examples=["Website relaunch, second try"])
     description: Description | None = None
 
 

@@ -46,5 +46,7 @@ class Changes(Contract):
     tasks: tuple[PlainTask, ...]
     projects: tuple[Project, ...]
     deleted: tuple[Deleted, ...]
-    next_token: str = Field(description="What to send next, now if `hasMore`, else whenever you like.")
+    next_token: str = Field(
+        description="What to send next, now if `hasMore`, else whenever you like.", examples=["AQGqwAAAAHAAgAAAAAAAAKo"]
+    )
     has_more: bool

@@ -13,8 +13,11 @@ from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Directly, DirectTx
 from ..http.preconditions import IfMatch
+from ..http.refusals import may_raise
 from ..idempotency.dependencies import once_directly
+from ..projects.errors import ProjectNotFound
 from . import reading, service
+from .errors import AssigneeNotFound, TaskNotFound
 from .schemas import CreateTask, ListTasks, UpdateTask
 
 router = api_router("Tasks", "/tasks", resource=Resource.TASKS)
@@ -30,6 +33,7 @@ async def list_tasks(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create a task", dependencies=[once_directly()])
+@may_raise(ProjectNotFound, AssigneeNotFound)
 async def create_task(tx: DirectTx, caller: Authenticated, body: CreateTask, response: Response) -> Envelope[Task]:
     """A new task; it is stored together with its event when the answer comes."""
     task = await service.create_task(tx, caller, body)
@@ -39,6 +43,7 @@ async def create_task(tx: DirectTx, caller: Authenticated, body: CreateTask, res
 
 
 @router.get("/{task_id}", summary="Get a task")
+@may_raise(TaskNotFound)
 async def get_task(direct: Directly, caller: Authenticated, task_id: UUID, response: Response) -> Envelope[Task]:
     """One task with the name of its project."""
     task = await reading.get_task(direct, caller, task_id)
@@ -48,6 +53,7 @@ async def get_task(direct: Directly, caller: Authenticated, task_id: UUID, respo
 
 @router.patch("/{task_id}", summary="Change a task", dependencies=[once_directly()])
 @router.put("/{task_id}", summary="Update a task", dependencies=[once_directly()])
+@may_raise(TaskNotFound, ProjectNotFound, AssigneeNotFound)
 async def update_task(
     tx: DirectTx, caller: Authenticated, task_id: UUID, body: UpdateTask, seen: IfMatch, response: Response
 ) -> Envelope[Task]:
@@ -64,6 +70,7 @@ async def update_task(
     summary="Delete a task",
     dependencies=[once_directly()],
 )
+@may_raise(TaskNotFound)
 async def delete_task(tx: DirectTx, caller: Authenticated, task_id: UUID, seen: IfMatch) -> None:
     """The task is gone."""
     await service.delete_task(tx, caller, task_id, seen)

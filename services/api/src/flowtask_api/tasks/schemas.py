@@ -17,10 +17,12 @@ class CreateTask(Body):
     """A new task."""
 
     title: Name = Field(examples=["Write the launch announcement"])
-    description: Description | None = None
+    description: Description | None = Field(default=None, examples=["Two paragraphs, and a picture."])
     status: TaskStatus = TaskStatus.TODO
-    priority: TaskPriority = TaskPriority.MEDIUM
-    due_date: Moment | None = Field(default=None, description="RFC 3339, with an offset.")
+    priority: TaskPriority = Field(default=TaskPriority.MEDIUM, examples=["HIGH"])
+    due_date: Moment | None = Field(
+        default=None, description="RFC 3339, with an offset.", examples=["2026-12-01T17:00:00Z"]
+    )
     project_id: UUID | None = None
     assignee_id: UUID | None = Field(default=None, description="A member of the workspace.")
 
@@ -30,7 +32,7 @@ class UpdateTask(Body):
 
     title: Name = Field(default_factory=str)
     description: Description | None = None
-    status: TaskStatus = Field(default_factory=lambda: TaskStatus.TODO)
+    status: TaskStatus = Field(default_factory=lambda: TaskStatus.TODO, examples=["DONE"])
     priority: TaskPriority = Field(default_factory=lambda: TaskPriority.MEDIUM)
     due_date: Moment | None = Field(default=None, description="RFC 3339, with an offset; null takes it away.")
     project_id: UUID | None = None
@@ -67,8 +69,8 @@ class ListTasks(PageQuery):
 
     status: TaskStatus | None = None
     priority: TaskPriority | None = None
-    project_id: UUID | None = None
-    assignee_id: UUID | None = None
+    project_id: UUID | None = Field(default=None, description="Only tasks of this project.")
+    assignee_id: UUID | None = Field(default=None, description="Only tasks of this member.")
     due_before: Instant | None = Field(default=None, description="Only tasks due before this moment.")
     due_after: Instant | None = Field(default=None, description="Only tasks due after this moment.")
     q: Search | None = Field(

@@ -16,7 +16,7 @@ from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
 from ..idempotency.dependencies import IdempotencyKey
 from . import service
-from .schemas import CreateWebhook, UpdateWebhook, Webhook
+from .schemas import CreatedWebhook, CreateWebhook, UpdateWebhook, Webhook
 
 router = api_router("Webhooks", "/webhooks", resource=Resource.WEBHOOKS)
 
@@ -35,7 +35,7 @@ async def list_webhooks(
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create a webhook")
 async def create_webhook(
     caller: Admin, commands: AskingRecorded, key: IdempotencyKey, body: CreateWebhook, response: Response
-) -> Envelope[Webhook]:
+) -> Envelope[CreatedWebhook]:
     """Subscribe a URL. The signing secret is in this answer and in no other."""
     webhook = await service.create_webhook(commands, caller, body, key)
     response.headers["Location"] = f"/api/v1/webhooks/{webhook.id}"

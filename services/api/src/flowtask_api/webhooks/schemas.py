@@ -7,12 +7,15 @@ from pydantic import Field
 
 from flowtask_contracts.base import Instant, Text
 from flowtask_contracts.commands.webhooks import DeliveryStatus, Endpoint, Pattern, Url
+from flowtask_contracts.events import PUBLIC_TYPES
 
 from ..http.paging import CursorQuery
 from ..http.schemas import Body, Flag
 
+_KNOWN = [*PUBLIC_TYPES, *dict.fromkeys(name.partition(".")[0] + ".*" for name in PUBLIC_TYPES), "*"]
+
 Patterns = Annotated[
-    tuple[Pattern, ...],
+    tuple[Annotated[Pattern, Field(json_schema_extra={"enum": _KNOWN})], ...],  # the service that owns them decides
     Field(
         min_length=1,
         max_length=50,
@@ -49,6 +52,14 @@ class Webhook(Endpoint):
         default=False,
         exclude_if=operator.not_,
         description="True in the answer to a repeated creation, whose first answer has shown the secret.",
+    )
+
+
+class CreatedWebhook(Webhook):
+    """A new subscriber, with its secret for this once; a repeat of the Idempotency-Key has none."""
+
+    secret: str | None = Field(
+        default=None, exclude_if=operator.not_, examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
     )
 
 

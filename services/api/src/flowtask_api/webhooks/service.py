@@ -24,10 +24,10 @@ from flowtask_kit.bus.commands import Commands, command_id
 from ..audit.asking import Recording
 from ..auth.models import Caller
 from ..http.paging import CursorQuery
-from .schemas import CreateWebhook, ListDeliveriesQuery, UpdateWebhook, Webhook
+from .schemas import CreatedWebhook, CreateWebhook, ListDeliveriesQuery, UpdateWebhook, Webhook
 
 
-async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook, key: str | None) -> Webhook:
+async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook, key: str | None) -> CreatedWebhook:
     """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
     command = CreateEndpoint(
         workspace_id=caller.workspace_id,
@@ -37,7 +37,7 @@ async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhoo
     )
     details: dict[str, JsonValue] = {"events": [*command.events], "active": command.active}
     return await commands.ask(
-        caller, command, Webhook, "webhook.created", target=lambda webhook: webhook.id, details=details
+        caller, command, CreatedWebhook, "webhook.created", target=lambda webhook: webhook.id, details=details
     )
 
 

@@ -1,0 +1,114 @@
+"""The API tried out against its own description: a short form of `make fuzz`, always with the same seed."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nats
+import orjson
+import pytest
+
+from flowtask_contracts.base import rfc3339
+from flowtask_contracts.errors import FlowTaskError, NotFound, ValidationFailed
+from flowtask_contracts.events import PUBLIC_TYPES
+from flowtask_kit.ids import new_id, utc_now
+
+ROOT = Path(__file__).parents[4]
+SEED = 20261122
+EXAMPLES = 1
+
+
+class Endpoints:
+    """The service that owns webhooks, as far as its answers tell: what was created is there until it is deleted."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+
+    def answer(self, verb: str, asked: dict[str, Any]) -> Any:
+        if not self._acceptable(asked):
+            return ValidationFailed()
+        if verb == "create-endpoint":
+            fields = {name: asked[name] for name in ("url", "events", "description", "active", "createdBy")}
+            times = {"createdAt": rfc3339(utc_now()), "updatedAt": rfc3339(utc_now())}
+            made = {"id": str(new_id()), **fields, **times}
+            self.kept[made["id"]] = made
+            return {**made, "secret": "whsec_x"}
+        if verb == "list-endpoints":
+            return {"items": list(self.kept.values())[: asked["limit"]], "nextCursor": None}
+        kept = self.kept.get(asked.get("endpointId", ""))
+        if kept is None:
+            return None
+        if verb == "update-endpoint":
+            kept |= {name: asked[name] for name in ("url", "events", "description", "active") if name in asked}
+        if verb == "delete-endpoint":
+            del self.kept[kept["id"]]
+        return {"items": [], "nextCursor": None} if verb == "list-deliveries" else kept
+
+    def _acceptable(self, asked: dict[str, Any]) -> bool:
+        known = {*PUBLIC_TYPES, "task.*", "project.*", "*"}
+        good_url = re.fullmatch(r"(?i)https?://[^\s\\#]+", asked.get("url") or "https://example.com")
+        return good_url is not None and known.issuperset(asked.get("events") or ())
+
+
+@pytest.fixture(scope="module")
+def nats_server(nats_server_factory):
+    return nats_server_factory("")
+
+
+@pytest.fixture
+def nats_url(nats_server):
+    return nats_server.url()
+
+
+@pytest.fixture
+async def _others(app, nats_url, account):
+    """The other services, as far as the API can tell."""
+    plan = {
+        "workspaceId": str(account.workspace_id),
+        "plan": "FREE",
+        "status": "active",
+        "currentPeriodEnd": None,
+        "cancelAtPeriodEnd": False,
+    }
+    answers = {
+        "webhook-dispatcher": Endpoints().answer,
+        "mailer": lambda verb, _: {"items": [], "nextCursor": None} if verb == "list-emails" else None,
+        "billing": lambda _verb, _asked: plan,
+    }
+    connection = await nats.connect(nats_url)
+    for service, answer in answers.items():
+        await connection.subscribe(f"commands.{service}.>", cb=_answering(answer))
+    await connection.flush()
+    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
+    yield
+    await connection.close()
+
+
+def _answering(answer):
+    async def hear(message):
+        told = answer(message.subject.rpartition(".")[2], orjson.loads(message.data)) or NotFound()
+        if isinstance(told, FlowTaskError):
+            reply = {"error": told.body.model_dump(mode="json", by_alias=True)}
+        else:
+            reply = {"data": told}
+        await message.respond(orjson.dumps(reply))
+
+    return hear
+
+
+@pytest.mark.timeout(230)
+@pytest.mark.usefixtures("_others")
+async def test_what_comes_back_is_what_the_description_says_for_good_and_bad_requests(address, account, tmp_path):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "bench.fuzz", f"--url={address}", f"--seed={SEED}", f"--examples={EXAMPLES}"),
+        cwd=ROOT,
+        env={**os.environ, "FLOWTASK_API_KEY": account.key, "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
