@@ -58,8 +58,8 @@ def cases(key: str, task_ids: list[str]) -> list[Case]:
     return [
         Case("ping (bare FastAPI)", "ping", [request("GET", "/ping")]),
         Case("request shell", "api", [request("GET", "/layers/shell")], "ping (bare FastAPI)"),
-        Case("+ transaction", "api", [request("GET", "/api/v1/layers/transaction")], "request shell"),
-        Case("+ key, limits", "api", [request("GET", "/api/v1/layers/caller", key=key)], "+ transaction"),
+        Case("+ key, limits", "api", [request("GET", "/api/v1/layers/caller", key=key)], "request shell"),
+        Case("+ transaction", "api", [request("GET", "/api/v1/layers/transaction", key=key)], "+ key, limits"),
         Case(
             "GET one",
             "api",
@@ -67,7 +67,7 @@ def cases(key: str, task_ids: list[str]) -> list[Case]:
             "+ key, limits",
         ),
         Case("GET list of 20", "api", [request("GET", "/api/v1/tasks?status=TODO", key=key)], "+ key, limits"),
-        Case("POST task", "api", post, "+ key, limits", status=201),
+        Case("POST task", "api", post, "+ transaction", status=201),
         Case("POST task with Idempotency-Key", "api", kept, "POST task", status=201),
     ]
 

@@ -5,7 +5,6 @@ difference between two of them is what a layer costs.
 """
 
 import sys
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,7 +13,7 @@ from flowtask_api.app import create_app
 from flowtask_api.auth.dependencies import Authenticated
 from flowtask_api.auth.routing import api_router
 from flowtask_api.auth.scopes import Resource
-from flowtask_api.http.dependencies import Tx
+from flowtask_api.http.dependencies import DirectTx
 from flowtask_api.settings import ApiSettings
 from flowtask_kit import logs
 from flowtask_kit.service.server import serve
@@ -40,14 +39,15 @@ def layered(settings: ApiSettings) -> FastAPI:
     async def shell() -> dict[str, str]:
         return {"ping": "pong"}
 
-    @router.get("/transaction")
-    async def transaction(tx: Tx) -> dict[str, str]:
-        await tx.connection()
+    @router.get("/caller")
+    async def caller(caller: Authenticated) -> dict[str, str]:
+        del caller
         return {"ping": "pong"}
 
-    @router.get("/caller")
-    async def caller(tx: Tx, caller: Authenticated) -> dict[str, Any]:
-        del tx, caller
+    @router.get("/transaction")
+    async def transaction(tx: DirectTx, caller: Authenticated) -> dict[str, str]:
+        del caller
+        await tx.execute("SELECT 1")
         return {"ping": "pong"}
 
     app.router.routes.extend(router.routes)

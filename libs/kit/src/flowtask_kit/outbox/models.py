@@ -1,5 +1,6 @@
 """An event is a row before it is a message."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -18,6 +19,25 @@ MAX_EVENT_BYTES = 900_000
 
 class EventTooLarge(Exception):
     """The event would not fit into one NATS message; what made it must set tighter limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as its outbox row holds it."""
+
+    event_id: UUID
+    subject: str
+    headers: dict[str, Any]
+    payload: bytes
+
+    @classmethod
+    def of(cls, event: Event, source: str) -> Self:
+        """The event under a new id and with the trace it belongs to; EventTooLarge above 900,000 bytes."""
+        event_id = new_id()
+        payload = event.cloud_event(event_id, source).to_json()
+        if len(payload) > MAX_EVENT_BYTES:
+            raise EventTooLarge(f"{event.type}: {len(payload)} bytes")
+        return cls(event_id, event.bus_subject(), traces.inject({}), payload)
 
 
 class OutboxRow:
@@ -39,13 +59,10 @@ class OutboxRow:
     @classmethod
     def of(cls, event: Event) -> Self:
         """The row of an event, under a new id and with the trace it belongs to; EventTooLarge above 900,000 bytes."""
-        event_id = new_id()
-        payload = event.cloud_event(event_id, cls.source).to_json()
-        if len(payload) > MAX_EVENT_BYTES:
-            raise EventTooLarge(f"{event.type}: {len(payload)} bytes")
+        told = Told.of(event, cls.source)
         row = cls()
-        row.event_id = event_id
-        row.subject = event.bus_subject()
-        row.headers = traces.inject({})
-        row.payload = payload
+        row.event_id = told.event_id
+        row.subject = told.subject
+        row.headers = told.headers
+        row.payload = told.payload
         return row

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Protocol
 
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import Depends, Request
 
 from flowtask_contracts.errors import Forbidden, RateLimited, Unauthorized, ValidationFailed
 from flowtask_kit.database.direct import Direct
@@ -16,10 +15,6 @@ from ..rate_limits.dependencies import limit_caller, limit_failures
 from .errors import MissingScope
 from .models import Caller
 from .scopes import Access
-
-_documented = HTTPBearer(
-    scheme_name="ApiKey", description="An API key: `ft_` and 64 hexadecimal digits.", auto_error=False
-)
 
 
 class Authenticator(Protocol):
@@ -84,6 +79,3 @@ ADMINISTERING = frozenset({authenticate_admin})
 
 Authenticated = Annotated[Caller, Depends(caller_of)]
 Admin = Annotated[Caller, Depends(authenticate_admin)]
-
-SECURITY = Security(_documented)
-"""Names the bearer scheme in the API's description."""

@@ -18,7 +18,7 @@ from flowtask_kit.http.envelope import ErrorEnvelope
 from ..http.dependencies import resources_of
 from ..http.preconditions import not_modified
 from ..idempotency.dependencies import Repeated, keep_answer
-from .dependencies import ADMINISTERING, SECURITY, authenticate
+from .dependencies import ADMINISTERING, authenticate
 from .scopes import READING, Access, Resource
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -85,7 +85,6 @@ def api_router(tag: str, prefix: str = "", *, resource: Resource) -> APIRouter:
         prefix=f"/api/v1{prefix}",
         route_class=route_class,
         tags=[tag],
-        dependencies=[SECURITY],
         responses={"default": {"model": ErrorEnvelope}},  # the description tells each refusal by itself
     )
 

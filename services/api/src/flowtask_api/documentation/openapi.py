@@ -6,13 +6,13 @@ from typing import Any, TypeAlias
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from ..clerk.description import describe as describe_sessions
 from .examples import Examples
 from .headers import HEADERS
 from .naming import camel_path
 from .operations import Operation
 from .prose import DESCRIPTION, TAGS, TITLE, VERSION
 from .schemas import tidy_schemas
+from .security import describe as describe_credentials
 
 Document: TypeAlias = dict[str, Any]
 
@@ -36,7 +36,7 @@ def document(routes: Iterable[Any], public_url: str | None) -> tuple[Document, s
     }
     for operation in operations.values():
         operation.complete(operations, examples)
-    describe_sessions(made)
+    describe_credentials(made, described)
     own = public_url.rstrip("/") if public_url else ""
     made["servers"] = [{"url": own + PREFIX, "description": "This server"}] + (
         [{"url": PRODUCTION, "description": "FlowTask"}] if own + PREFIX != PRODUCTION else []

@@ -12,7 +12,7 @@ from flowtask_kit.database.prepared import Where
 
 from ..auth.dependencies import Authenticated
 from ..auth.models import Caller
-from ..http.dependencies import DirectTx, Tx
+from ..http.dependencies import Tx
 from ..http.refusals import may_raise
 from . import service
 from .errors import KeyReused, UnderWay
@@ -68,8 +68,8 @@ def once(*, conceal: str | None = None, about: str | None = None) -> Any:
 def once_directly() -> Any:
     """The same for a route whose transaction is a `DirectTx`."""
 
-    async def claim(request: Request, tx: DirectTx, caller: Authenticated, key: IdempotencyKey) -> None:
-        await _claim(request, tx, caller, key, None, None)
+    async def claim(request: Request, key: IdempotencyKey) -> None:
+        await _claim(request, request.state.tx, request.state.caller, key, None, None)
 
     return Depends(claim)
 

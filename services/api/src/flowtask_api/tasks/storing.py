@@ -9,9 +9,10 @@ from sqlalchemy import ARRAY, LargeBinary, String, Uuid, bindparam, text
 from flowtask_contracts.events.tasks import TaskEvent
 from flowtask_kit.database.direct import DirectTransaction
 from flowtask_kit.database.prepared import Prepared
+from flowtask_kit.outbox.models import Told
 
 from ..database import Outbox
-from .models import Task
+from .models import Task, TaskRecord
 
 _COLUMNS = [column for column in Task.__table__.columns if column.server_default is None]
 _FIXED = frozenset({"id", "workspace_id", "created_by", "created_at"})
@@ -48,22 +49,22 @@ _UPDATE = _with_events(
 _DELETE = _with_events("DELETE FROM api.tasks WHERE id = :id")
 
 
-async def insert(tx: DirectTransaction, task: Task, events: Iterable[TaskEvent]) -> None:
+async def insert(tx: DirectTransaction, task: TaskRecord, events: Iterable[TaskEvent]) -> None:
     """Store a new task and its events, in their order."""
-    await _write(_INSERT, tx, task, [Outbox.of(event) for event in events])
+    await _write(_INSERT, tx, task, [Told.of(event, Outbox.source) for event in events])
 
 
-async def update(tx: DirectTransaction, task: Task, events: Iterable[TaskEvent]) -> None:
+async def update(tx: DirectTransaction, task: TaskRecord, events: Iterable[TaskEvent]) -> None:
     """Store what a task that is there has become."""
-    await _write(_UPDATE, tx, task, [Outbox.of(event) for event in events])
+    await _write(_UPDATE, tx, task, [Told.of(event, Outbox.source) for event in events])
 
 
-async def delete(tx: DirectTransaction, task: Task, event: TaskEvent) -> None:
+async def delete(tx: DirectTransaction, task: TaskRecord, event: TaskEvent) -> None:
     """Remove a task."""
-    await _write(_DELETE, tx, task, [Outbox.of(event)])
+    await _write(_DELETE, tx, task, [Told.of(event, Outbox.source)])
 
 
-async def _write(statement: Prepared, tx: DirectTransaction, task: Task, rows: Sequence[Outbox]) -> None:
+async def _write(statement: Prepared, tx: DirectTransaction, task: TaskRecord, rows: Sequence[Told]) -> None:
     values: dict[str, Any] = {column.name: getattr(task, column.name) for column in _COLUMNS}
     await statement.execute(
         tx,
