@@ -31,6 +31,11 @@ from flowtask_local.services import SERVICES
 from flowtask_local.stack import Stack
 from flowtask_local.wiring import DATABASE
 
+INTRODUCTION = """\
+# What PostgreSQL does for lists in a workspace of ten million tasks
+
+Written by `python -m bench lists --explain docs/list-plans.md`: the statements of the API, planned for their values, the median
+of seven runs after a first. Totals and cursor pages follow the list that they belong to."""
 BAR_MS = 50.0
 RUNS = 7
 LARGE = UUID("019aa000-0000-7000-8000-000000000001")
@@ -184,7 +189,7 @@ async def measure(url: str, options: argparse.Namespace) -> bool:
     print(f"  {machine}; filled in {time.perf_counter() - begun:.0f} s", flush=True)
     await connection.close()
     connection = await asyncpg.connect(url, server_settings={**SERVER_SETTINGS, "plan_cache_mode": "force_custom_plan"})
-    slow, plans = [], [machine]
+    slow, plans = [], [INTRODUCTION, machine]
     for case in cases():
         median, plan = await explain(connection, case)
         print(f"  {case.name:40}{median:9.2f} ms{'  over' if median > BAR_MS else ''}", flush=True)
