@@ -28,11 +28,14 @@ TimeZone = Annotated[
     AfterValidator(_zone),
 ]
 
+_TAG = r"^[a-zA-Z]{2,3}(-[a-zA-Z]{4})?(-([a-zA-Z]{2}|[0-9]{3}))?(-([a-zA-Z0-9]{5,8}|[0-9][a-zA-Z0-9]{3}))*$"
+
 Locale = Annotated[
     Text,
     Field(
         max_length=35,
-        pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z]{4})?(-([a-zA-Z]{2}|[0-9]{3}))?(-([a-zA-Z0-9]{5,8}|[0-9][a-zA-Z0-9]{3}))*$",
+        pattern=_TAG,
+        json_schema_extra={"pattern": _TAG},
         description="A language tag as BCP 47 (RFC 5646) has it: language, script, region, variants.",
         examples=["de-AT"],
     ),

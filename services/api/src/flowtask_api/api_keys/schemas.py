@@ -1,10 +1,10 @@
 """API keys as the routes read and answer them."""
 
 import operator
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from flowtask_contracts.base import Contract, Instant, rfc3339
 from flowtask_kit.ids import utc_now
@@ -24,6 +24,13 @@ def _scope(value: str) -> str:
 
 def _ordered(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(in_order(values))
+
+
+def _only_numbers(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    msg = "must be a whole number"
+    raise ValueError(msg)
 
 
 def _in_future(value: Moment) -> Moment:
@@ -69,11 +76,10 @@ class UpdateKey(Body):
 class RotateKey(Body):
     """How the old key gives way to the new one."""
 
-    overlap_seconds: int = Field(
+    overlap_seconds: Annotated[int, BeforeValidator(_only_numbers)] = Field(
         default=DAY,
         ge=0,
         le=7 * DAY,
-        strict=True,
         description="How long the old key goes on beside the new one.",
         examples=[3600],
     )

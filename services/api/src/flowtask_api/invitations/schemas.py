@@ -11,11 +11,14 @@ from flowtask_contracts.resources import Role
 
 from ..http.schemas import Body
 
+_ADDRESS = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
+
 Email = Annotated[
     Text,
     Field(
         max_length=254,
-        pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$",
+        pattern=_ADDRESS,
+        json_schema_extra={"pattern": _ADDRESS},
         description="An e-mail address, in whatever case.",
         examples=["grace@example.com"],
     ),
