@@ -15,6 +15,7 @@ from .api_keys import routes as api_keys
 from .api_keys.authenticator import ApiKeyAuthenticator
 from .api_keys.last_use import LastUse
 from .audit import routes as audit
+from .auth.routing import Unmatched
 from .billing import routes as billing
 from .clerk.authenticator import signing_in
 from .database import MIGRATIONS, CommandRecord
@@ -102,6 +103,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.invitations_last = timedelta(days=settings.invitation_days)
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)  # includes cost a third of a millisecond of matching per request
+    app.router.default = Unmatched(app.router.default)
     app.state.documentation = Documentation(app.routes, str(settings.public_url) if settings.public_url else None)
     return app
 

@@ -111,9 +111,12 @@ async def test_ids_that_cannot_be_one_are_not_found(app, client):
 
 
 async def test_unknown_paths_are_not_found(client, stranger):
-    for path in ("/", "/api", "/api/v1", "/api/v1/nothing", "/api/v2/tasks", "/redoc"):
+    for path in ("/", "/api", "/api/v11", "/api/v2/tasks", "/redoc"):
         assert_refused(await client.get(path), 404, "NOT_FOUND")
         assert_refused(await stranger.post(path), 404, "NOT_FOUND")
+    for path in ("/api/v1", "/api/v1/nothing"):
+        assert_refused(await client.get(path), 404, "NOT_FOUND")
+        assert_refused(await stranger.post(path), 401, "UNAUTHORIZED")
 
 
 async def test_a_method_that_a_path_has_not_is_405_and_names_those_it_has(client):

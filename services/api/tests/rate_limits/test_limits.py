@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from flowtask_api.app import create_app
 from flowtask_api.rate_limits.dependencies import network_of
 from flowtask_contracts.resources import Plan
+from flowtask_kit.http.policy import MAX_BODY_BYTES
 
 TASKS = "/api/v1/tasks"
 
@@ -65,12 +66,41 @@ async def test_writes_have_a_limit_of_their_own_and_refusals_do_not_count(client
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", f"{TASKS}/nonsense", 404), ("POST", TASKS, 400), ("GET", f"{TASKS}?page=0", 400), ("GET", TASKS, 200)],
+    [
+        ("GET", TASKS, 200),
+        ("HEAD", TASKS, 200),
+        ("POST", TASKS, 400),
+        ("GET", f"{TASKS}?page=0", 400),
+        ("GET", f"{TASKS}/nonsense", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("DELETE", TASKS, 405),
+    ],
 )
-async def test_refusals_tell_the_limit_too(client, method, path, status):
+async def test_every_answer_tells_the_limit(client, method, path, status):
     answer = await client.request(method, path, json={} if method == "POST" else None)
     assert answer.status_code == status
-    assert told(answer)[0] in {4, 10}
+    limit, remaining, _ = told(answer)
+    assert (limit, remaining) == ((10, 9) if method in {"GET", "HEAD"} else (4, 3))
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_the_refusal_of_a_body_that_is_too_large_tells_the_limit(client, declared):
+    async def pieces():
+        for _ in range(2):
+            yield b"x" * MAX_BODY_BYTES
+
+    content = b"x" * (MAX_BODY_BYTES + 1) if declared else pieces()
+    answer = await client.post(TASKS, content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, told(answer)[:2]) == (413, (4, 3))
+
+
+async def test_a_failure_of_our_own_tells_the_limit(client, db):
+    await db.execute("ALTER TABLE api.tasks RENAME TO tasks_away")
+    try:
+        answer = await client.get(TASKS)
+    finally:
+        await db.execute("ALTER TABLE api.tasks_away RENAME TO tasks")
+    assert (answer.status_code, told(answer)[:2]) == (500, (10, 9))
 
 
 async def test_a_key_has_its_limit_to_itself_and_a_plan_its_size(client, account, neighbour, db):

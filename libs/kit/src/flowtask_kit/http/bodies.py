@@ -21,18 +21,26 @@ class BodyTooLarge(HTTPException):
 
 
 class LimitedBody:
-    """A receive that counts body bytes; `awaited` is true while somebody waits for more of the body."""
+    """A receive that counts body bytes; `awaited` is true while somebody waits for more of the body.
 
-    __slots__ = ("_complete", "_left", "_receive", "awaited")
+    One whose `declared` length is above the limit is refused when it is asked for, so that the answer is the caller's own.
+    """
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    __slots__ = ("_complete", "_declared", "_left", "_receive", "awaited")
+
+    def __init__(self, receive: Receive, limit: int, *, declared: int) -> None:
         self._receive = receive
         self._left = limit
+        self._declared = declared
         self._complete = False
         self.awaited = False
 
     async def __call__(self) -> Message:
         """The next message; BodyTooLarge when it is one byte too many."""
+        if self._declared > self._left and not self._complete:
+            await discard(self._receive)
+            raise BodyTooLarge
+        self._declared = 0
         self.awaited = not self._complete
         message = await self._receive()
         self.awaited = False

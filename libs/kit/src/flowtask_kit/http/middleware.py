@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flowtask_contracts.errors import RequestTimedOut, ServiceUnavailable
 from flowtask_kit import logs, metrics, traces
 from flowtask_kit.http.answers import Answer, accepts_gzip
-from flowtask_kit.http.bodies import BodyTooLarge, LimitedBody, discard
+from flowtask_kit.http.bodies import LimitedBody
 from flowtask_kit.http.envelope import error_response
 from flowtask_kit.http.errors import framework, unexpected
 from flowtask_kit.http.paths import misspelt
@@ -87,15 +87,13 @@ class RequestShell:
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer, headers: Mapping[bytes, bytes]) -> None:
         """Answer whatever the app does not; when its answer breaks off in the middle, the server hangs up."""
-        body = LimitedBody(receive, self._policy.max_body)
+        length = headers.get(b"content-length", b"")
+        declared = int(length[:16]) if length.isdigit() else 0
+        body = LimitedBody(receive, self._policy.max_body, declared=declared)
         deadline = asyncio.timeout(self._policy.request_seconds)
         try:
             async with deadline:
                 answer.ends(deadline)
-                length = headers.get(b"content-length", b"")
-                if length.isdigit() and int(length[:16]) > self._policy.max_body:
-                    await discard(receive)
-                    raise BodyTooLarge  # noqa: TRY301 - one place answers it
                 app = self._unasked(scope, headers) or self._app
                 await app(scope, body, answer)
         except Exception as error:

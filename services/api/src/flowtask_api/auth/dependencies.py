@@ -28,10 +28,17 @@ class Authenticator(Protocol):
 
 
 async def authenticate(request: Request, access: Access) -> None:
+    """Find out who calls, as `identify` does; MissingScope for a key that may not have this access."""
+    caller = await identify(request)
+    if not caller.permits(access):
+        raise MissingScope(access)
+
+
+async def identify(request: Request) -> Caller:
     """Find out who calls, before anything else of the request is looked at; no connection is held when it is known.
 
     Unauthorized when no authenticator knows the caller; RateLimited for a caller, or an address whose credentials are refused,
-    that asks too often; MissingScope for a key that may not have this access.
+    that asks too often. From here on the answer, whatever it will be, tells the limits.
     """
     try:
         caller = await _known(request)
@@ -41,8 +48,7 @@ async def authenticate(request: Request, access: Access) -> None:
     request.state.caller = caller
     logged_with(request, workspace_id=caller.workspace_id, key_id=caller.key_id)
     await limit_caller(request, caller)
-    if not caller.permits(access):
-        raise MissingScope(access)
+    return caller
 
 
 async def _known(request: Request) -> Caller:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flowtask_contracts.errors import NotFound, UnsupportedMediaType
 from flowtask_kit.http.envelope import ErrorEnvelope
@@ -18,8 +18,10 @@ from flowtask_kit.http.envelope import ErrorEnvelope
 from ..http.dependencies import resources_of
 from ..http.preconditions import not_modified
 from ..idempotency.dependencies import Repeated, keep_answer
-from .dependencies import ADMINISTERING, authenticate
+from .dependencies import ADMINISTERING, authenticate, identify
 from .scopes import READING, Access, Resource
+
+PREFIX = "/api/v1"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -72,17 +74,37 @@ class ApiRoute(APIRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; for another method than this route's, name all that the path has."""
         if self.methods is not None and scope["method"] not in self.methods:
+            await _identify(scope, receive)
             others = (route for route in scope["app"].routes if isinstance(route, ApiRoute) and route.path == self.path)
             allowed = sorted({method for route in others for method in route.methods or ()})
             raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
         await super().handle(scope, receive, send)
 
 
+class Unmatched:
+    """What a path that no route has comes to: not found, and below `/api/v1` not even that for a stranger."""
+
+    def __init__(self, not_found: ASGIApp) -> None:
+        self._not_found = not_found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or end a lifespan or socket as the framework does."""
+        if scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PREFIX}/"):
+            await _identify(scope, receive)
+        await self._not_found(scope, receive, send)
+
+
+async def _identify(scope: Scope, receive: Receive) -> None:
+    """Have the caller known, and counted, who is about to be refused; whoever asks for a path's methods need be nobody."""
+    if scope["method"] != "OPTIONS":
+        await identify(Request(scope, receive))
+
+
 def api_router(tag: str, prefix: str = "", *, resource: Resource) -> APIRouter:
     """A feature's router under /api/v1, for the scopes of one resource; the app takes its routes as they are."""
     route_class = type("ApiRoute", (ApiRoute,), {"resource": resource})
     return APIRouter(
-        prefix=f"/api/v1{prefix}",
+        prefix=f"{PREFIX}{prefix}",
         route_class=route_class,
         tags=[tag],
         responses={"default": {"model": ErrorEnvelope}},  # the description tells each refusal by itself
