@@ -6,6 +6,7 @@ from notes.database import NoteRow
 from sqlalchemy import bindparam, insert, select, text
 
 from flowtask_kit.database.direct import Direct
+from flowtask_kit.database.engine import plain_dsn
 from flowtask_kit.database.prepared import Prepared
 from flowtask_kit.ids import new_id
 from flowtask_kit.outages import is_outage
@@ -98,7 +99,7 @@ async def test_a_transaction_without_statements_takes_no_connection(notes):
         assert await backend(notes.direct)
 
 
-async def test_no_more_connections_are_made_than_allowed_and_waiting_ends(notes, monkeypatch):
+async def test_no_more_connections_are_made_than_allowed(notes):
     seen = set()
 
     async def one():
@@ -108,14 +109,18 @@ async def test_no_more_connections_are_made_than_allowed_and_waiting_ends(notes,
 
     await asyncio.gather(*(one() for _ in range(20)))
     assert len(seen) == 2
-    monkeypatch.setattr("flowtask_kit.database.direct.WAIT_SECONDS", 0.05)
-    async with notes.direct.transaction(notes.wake) as first, notes.direct.transaction(notes.wake) as second:
-        await BACKEND.first(first, {})
-        await BACKEND.first(second, {})
+
+
+async def test_waiting_for_a_connection_ends(notes):
+    dsn = plain_dsn(notes.settings.database_url.get_secret_value())
+    direct = Direct(dsn, size=1, name="impatient", wait=0.05)
+    async with direct.transaction(notes.wake) as tx:
+        lent = (await BACKEND.first(tx, {}))["pid"]
         with pytest.raises(TimeoutError) as waited:
-            await backend(notes.direct)
+            await backend(direct)
     assert is_outage(waited.value)
-    assert await backend(notes.direct) in seen
+    assert await backend(direct) == lent
+    await direct.close()
 
 
 async def test_whoever_is_cancelled_takes_the_connection_along_and_leaves_its_place(notes, world):

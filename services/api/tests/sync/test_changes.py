@@ -1,5 +1,6 @@
 import asyncio
 import random
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -231,13 +232,15 @@ async def test_what_is_no_token_is_400(client, token):
     assert answer.json()["error"]["details"][0]["field"] == "token"
 
 
-async def test_a_token_that_is_too_old_begins_anew(client, monkeypatch):
+@pytest.mark.parametrize(("age", "begun"), [(timedelta(days=90, minutes=-1), 1), (timedelta(days=90, minutes=1), 2)])
+async def test_a_token_that_is_too_old_begins_anew(client, account, age, begun):
     await make(client, "tasks", title="one")
     copy = Copy(client)
     await copy.catch_up()
-    monkeypatch.setattr(service, "utc_now", lambda: utc_now() + timedelta(days=90, minutes=1))
+    token = service.Token.decoded(copy.token, account.workspace_id)
+    copy.token = replace(token, begun=utc_now() - age).encoded()
     await copy.catch_up()
-    assert copy.begun == 2
+    assert copy.begun == begun
     await assert_the_same(copy, client)
 
 
@@ -250,7 +253,7 @@ async def test_a_token_of_a_database_that_was_put_back_begins_anew(client, accou
         {"cluster": service.Cluster(token.cluster.system, token.cluster.timeline + 1)},
         {"at": token.at + 1_000_000},
     ):
-        copy.token = service.Token(**{**token.__dict__, **other}).encoded()
+        copy.token = replace(token, **other).encoded()
         before = copy.begun
         await copy.catch_up()
         assert copy.begun == before + 1

@@ -6,15 +6,17 @@ from pathlib import Path
 
 from .errors import LocalError
 
+_CLERK = ("FLOWTASK_CLERK_ISSUER", "FLOWTASK_CLERK_JWKS_URL", "FLOWTASK_CLERK_AUTHORIZED_PARTIES")
+
 OWNERS: Mapping[str, tuple[str, ...]] = {
-    "api": ("CLERK_SECRET_KEY", "CLERK_WEBHOOK_SECRET", "CLERK_PUBLISHABLE_KEY"),
+    "api": (*_CLERK, "CLERK_SECRET_KEY", "CLERK_WEBHOOK_SECRET", "CLERK_PUBLISHABLE_KEY"),
     "billing": ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_PRO_PRICE_ID", "STRIPE_ENTERPRISE_PRICE_ID"),
     "mailer": ("RESEND_API_KEY",),
     "integrations": ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "OPENAI_API_KEY"),
 }
 """Service -> the variables of `.env` that it alone receives."""
 
-READ: frozenset[str] = frozenset()
+READ: frozenset[str] = frozenset(_CLERK)
 """Those that a service reads today; nobody receives the others."""
 
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")

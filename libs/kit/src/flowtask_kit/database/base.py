@@ -1,10 +1,11 @@
 """The declarative base of a service, bound to its schema."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, Uuid
+from sqlalchemy import DateTime, Enum, MetaData, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 NAMING = {
@@ -33,3 +34,15 @@ class SchemaBase:
         dict[str, Any]: JSONB,
         list[str]: JSONB,
     }
+
+
+def choice(of: type[StrEnum], name: str, *, length: int = 20) -> Enum:
+    """A column type for one of these values, kept as text; a check of this name refuses every other."""
+    return Enum(
+        of,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=length,
+        values_callable=lambda kind: [member.value for member in kind],
+    )

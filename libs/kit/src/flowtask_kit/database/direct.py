@@ -56,8 +56,10 @@ class Direct:
     different plans, and a kept one would be the first that came.
     """
 
-    def __init__(self, dsn: str, *, size: int, name: str) -> None:
+    def __init__(self, dsn: str, *, size: int, name: str, wait: float = WAIT_SECONDS) -> None:
+        """`wait` is how many seconds somebody waits for a connection while all are lent."""
         self._dsn = dsn
+        self._wait = wait
         self._name = name
         self._places = asyncio.Semaphore(size)
         self._free: deque[_Held] = deque()
@@ -96,7 +98,7 @@ class Direct:
     async def take(self) -> _Held:
         """A connection that stands, the one used last first; TimeoutError or OSError when there is none to be had."""
         if self._places.locked():
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(self._wait):
                 await self._places.acquire()
         else:
             await self._places.acquire()

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Sequence
+from sqlalchemy import CheckConstraint, ForeignKey, Sequence
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from flowtask_contracts import resources
@@ -22,6 +22,7 @@ from flowtask_contracts.events import (
     changes_between,
 )
 from flowtask_contracts.resources import Erased, Plan, Role
+from flowtask_kit.database.base import choice
 from flowtask_kit.ids import new_id
 
 from ..database import Base
@@ -141,9 +142,7 @@ class Workspace(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
     personal: Mapped[bool]
-    plan: Mapped[Plan] = mapped_column(
-        Enum(Plan, name="plan", native_enum=False, create_constraint=True, length=20), server_default=Plan.FREE.value
-    )
+    plan: Mapped[Plan] = mapped_column(choice(Plan, "plan"), server_default=Plan.FREE.value)
     clerk_organization_id: Mapped[str | None] = mapped_column(unique=True)
     version: Mapped[int]
     created_at: Mapped[datetime]
@@ -243,16 +242,7 @@ class Membership(Base):
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey(Workspace.id), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey(User.id), primary_key=True, index=True)
-    role: Mapped[Role] = mapped_column(
-        Enum(
-            Role,
-            name="role",
-            native_enum=False,
-            create_constraint=True,
-            length=20,
-            values_callable=lambda kind: [member.value for member in kind],
-        )
-    )
+    role: Mapped[Role] = mapped_column(choice(Role, "role"))
     version: Mapped[int] = mapped_column(server_default="1")
     created_at: Mapped[datetime]
     clerk_role_at: Mapped[datetime | None]

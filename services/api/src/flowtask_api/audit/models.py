@@ -7,9 +7,10 @@ from typing import Any, Self
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import Enum, Index, UniqueConstraint, text
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from flowtask_kit.database.base import choice
 from flowtask_kit.ids import new_id, utc_now
 
 from ..auth.models import Caller
@@ -45,16 +46,7 @@ class AuditEntry(Base):
     action: Mapped[str]
     target_id: Mapped[UUID | None]
     details: Mapped[dict[str, Any]]
-    outcome: Mapped[Outcome] = mapped_column(
-        Enum(
-            Outcome,
-            name="outcome",
-            native_enum=False,
-            create_constraint=True,
-            length=20,
-            values_callable=lambda kind: [member.value for member in kind],
-        )
-    )
+    outcome: Mapped[Outcome] = mapped_column(choice(Outcome, "outcome"))
     command_id: Mapped[UUID | None]
     created_at: Mapped[datetime]
 

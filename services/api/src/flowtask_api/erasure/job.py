@@ -1,13 +1,13 @@
 """One step of what follows: a chunk of rows, or in the end the event; each in one transaction."""
 
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.bus.forgetting import forget_messages
 from flowtask_kit.crashpoints import crashpoint
-from flowtask_kit.database.quiet import database_clock, quiet_since
+from flowtask_kit.database.steps import take_step
 from flowtask_kit.ids import utc_now
 
 from ..database import FailedMessage, Outbox
@@ -18,8 +18,6 @@ from .models import Erasure, Kind
 from .places import OF_WORKSPACE
 
 CHUNK = 500
-AGAIN_AFTER = timedelta(seconds=0.5)
-"""When work that has to wait for something is looked at again."""
 
 
 async def next_step(tx: AsyncSession, *, chunk: int = CHUNK) -> bool:
@@ -27,11 +25,7 @@ async def next_step(tx: AsyncSession, *, chunk: int = CHUNK) -> bool:
     erasure = await tx.scalar(queries.next_erasure(utc_now()))
     if erasure is None:
         return False
-    due_at = erasure.due_at
-    if await _may_begin(tx, erasure) and not await _some(tx, erasure, chunk):
-        await _finish(tx, erasure)
-    elif erasure.due_at == due_at:
-        erasure.due_at = utc_now()  # behind the others, so that a large one holds nobody up
+    await take_step(tx, erasure, some=partial(_some, tx, erasure, chunk), finish=partial(_finish, tx, erasure))
     crashpoint("erasure.before-commit")
     return True
 
@@ -43,18 +37,6 @@ async def _finish(tx: AsyncSession, erasure: Erasure) -> None:
         tx.add(Outbox.of(event))
     await tx.delete(erasure)
     await tx.flush()
-
-
-async def _may_begin(tx: AsyncSession, erasure: Erasure) -> bool:
-    """False while a request that was let in before may still write; the work is then looked at again soon."""
-    if erasure.seen_at is None:
-        erasure.seen_at = await database_clock(tx)
-    elif erasure.quiet or await quiet_since(tx, erasure.seen_at):
-        erasure.quiet = True
-        return True
-    else:
-        erasure.due_at = utc_now() + AGAIN_AFTER
-    return False
 
 
 async def _some(tx: AsyncSession, erasure: Erasure, chunk: int) -> bool:
@@ -92,7 +74,7 @@ async def _open_tasks(tx: AsyncSession, erasure: Erasure, chunk: int) -> bool:
 async def _rest_of_person(tx: AsyncSession, erasure: Erasure) -> bool:
     """Remove what a last request of the person may have left; True while their places are still being cleared up."""
     if await tx.scalar(queries.waits_for_others(erasure)):
-        erasure.due_at = utc_now() + AGAIN_AFTER
+        erasure.wait()
         return True
     if erasure.about is not None:
         await tx.execute(answers.forget_about(erasure.about))

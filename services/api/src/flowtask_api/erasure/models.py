@@ -5,10 +5,12 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import Enum, LargeBinary
+from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.events import Event
+from flowtask_kit.database.base import choice
+from flowtask_kit.database.steps import Steps
 from flowtask_kit.ids import new_id
 
 from ..accounts.models import User, Workspace, user_erased, workspace_erased
@@ -23,36 +25,22 @@ class Kind(StrEnum):
     DEPARTURE = "departure"
 
 
-class Erasure(Base):
+class Erasure(Steps, Base):
     """One of them. Ids only: nobody can read out of it who it was.
 
-    `seen_at` is when a replica first saw it, by the database's clock; nothing is erased before `quiet`, when every
-    transaction that began earlier has ended. `about` is the digest under which answers to the person are kept, `version`
-    that of the event which ends it.
+    `about` is the digest under which answers to the person are kept, `version` that of the event which ends it.
     """
 
     __tablename__ = "erasures"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    kind: Mapped[Kind] = mapped_column(
-        Enum(
-            Kind,
-            name="kind",
-            native_enum=False,
-            create_constraint=True,
-            length=20,
-            values_callable=lambda kind: [member.value for member in kind],
-        )
-    )
+    kind: Mapped[Kind] = mapped_column(choice(Kind, "kind"))
     workspace_id: Mapped[UUID] = mapped_column(index=True)
     user_id: Mapped[UUID | None] = mapped_column(index=True)
     actor: Mapped[str]
     version: Mapped[int]
     about: Mapped[bytes | None] = mapped_column(LargeBinary)
     requested_at: Mapped[datetime]
-    due_at: Mapped[datetime] = mapped_column(index=True)
-    seen_at: Mapped[datetime | None]
-    quiet: Mapped[bool]
 
     @classmethod
     def of_workspace(cls, workspace: Workspace, *, actor: str, at: datetime) -> Self:

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import Enum, LargeBinary, UniqueConstraint
+from sqlalchemy import LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts import resources
 from flowtask_contracts.events import InvitationCreated
 from flowtask_contracts.resources import Role
+from flowtask_kit.database.base import choice
 from flowtask_kit.ids import new_id
 
 from ..accounts.models import Membership
@@ -37,16 +38,7 @@ class Invitation(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     workspace_id: Mapped[UUID]
     email: Mapped[str] = mapped_column(index=True)
-    role: Mapped[Role] = mapped_column(
-        Enum(
-            Role,
-            name="role",
-            native_enum=False,
-            create_constraint=True,
-            length=20,
-            values_callable=lambda kind: [member.value for member in kind],
-        )
-    )
+    role: Mapped[Role] = mapped_column(choice(Role, "role"))
     token_digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     invited_by: Mapped[UUID]
     created_at: Mapped[datetime]

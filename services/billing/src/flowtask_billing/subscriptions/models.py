@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import Enum
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts import resources
 from flowtask_contracts.resources import Plan, SubscriptionStatus
+from flowtask_kit.database.base import choice
 
 from ..database import Base
 
@@ -20,18 +20,9 @@ class Subscription(Base):
 
     workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
     plan: Mapped[Plan] = mapped_column(
-        Enum(Plan, name="plan", native_enum=False, create_constraint=True, length=20),
+        choice(Plan, "plan"),
     )
-    status: Mapped[SubscriptionStatus] = mapped_column(
-        Enum(
-            SubscriptionStatus,
-            name="status",
-            native_enum=False,
-            create_constraint=True,
-            length=30,
-            values_callable=lambda kind: [member.value for member in kind],
-        )
-    )
+    status: Mapped[SubscriptionStatus] = mapped_column(choice(SubscriptionStatus, "status", length=30))
     current_period_end: Mapped[datetime | None]
     cancel_at_period_end: Mapped[bool]
     version: Mapped[int]

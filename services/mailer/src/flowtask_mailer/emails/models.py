@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Enum, Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.commands import mailer as contract
 from flowtask_contracts.commands.mailer import EmailStatus
+from flowtask_kit.database.base import choice
 
 from ..database import Base
 from ..transport import Accepted, Message, Outcome, Refused
@@ -54,16 +55,7 @@ class Email(Base):
     subject: Mapped[str | None]
     text: Mapped[str | None]
     html: Mapped[str | None]
-    status: Mapped[EmailStatus] = mapped_column(
-        Enum(
-            EmailStatus,
-            name="status",
-            native_enum=False,
-            create_constraint=True,
-            length=20,
-            values_callable=lambda kind: [member.value for member in kind],
-        )
-    )
+    status: Mapped[EmailStatus] = mapped_column(choice(EmailStatus, "status"))
     attempts: Mapped[int]
     due_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]

@@ -1,6 +1,7 @@
 """Hearing that somebody is erased, and erasing them step by step."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.bus.forgetting import forget_commands, forget_messages
 from flowtask_kit.crashpoints import crashpoint
-from flowtask_kit.database.quiet import database_clock, quiet_since
+from flowtask_kit.database.steps import take_step
 from flowtask_kit.ids import utc_now
 
 from ..database import CommandRecord, FailedMessage
@@ -18,7 +19,6 @@ from . import queries
 from .models import Erasure, Kind
 
 CHUNK = 500
-AGAIN_AFTER = timedelta(seconds=0.5)
 TRIED_AGAIN_AFTER = timedelta(seconds=60)
 """When to look again at mails that are being tried: some seven hours at most, far less than the day that is promised."""
 
@@ -37,25 +37,9 @@ async def next_step(tx: AsyncSession, *, chunk: int = CHUNK) -> bool:
     erasure = await tx.scalar(queries.next_erasure(utc_now()))
     if erasure is None:
         return False
-    due_at = erasure.due_at
-    if await _may_begin(tx, erasure) and not await _some(tx, erasure, chunk):
-        await _finish(tx, erasure)
-    elif erasure.due_at == due_at:
-        erasure.due_at = utc_now()  # behind the others, so that a large one holds nobody up
+    await take_step(tx, erasure, some=partial(_some, tx, erasure, chunk), finish=partial(_finish, tx, erasure))
     crashpoint("mailer.erasing")
     return True
-
-
-async def _may_begin(tx: AsyncSession, erasure: Erasure) -> bool:
-    """False while a transaction that knows them still may write; the work is then looked at again soon."""
-    if erasure.seen_at is None:
-        erasure.seen_at = await database_clock(tx)
-    elif erasure.quiet or await quiet_since(tx, erasure.seen_at):
-        erasure.quiet = True
-        return True
-    else:
-        erasure.due_at = utc_now() + AGAIN_AFTER
-    return False
 
 
 async def _some(tx: AsyncSession, erasure: Erasure, chunk: int) -> bool:
@@ -68,7 +52,7 @@ async def _some(tx: AsyncSession, erasure: Erasure, chunk: int) -> bool:
     if await _changed(tx, queries.write_anew(actor, chunk)) or await _changed(tx, queries.blank_sent(actor, chunk)):
         return True
     if await tx.scalar(queries.still_named(actor)):
-        erasure.due_at = utc_now() + TRIED_AGAIN_AFTER
+        erasure.wait(TRIED_AGAIN_AFTER)
         return True
     return False
 
