@@ -30,26 +30,26 @@ doctor: .venv/.synced ## check this machine and this folder, and say what to do
 reset: .venv/.synced ## remove the local data, after asking
 	@exec $(BIN)/flowtask reset
 
-test: .venv/.synced ## all tests: real PostgreSQL, real NATS, real processes
+test: .venv/.developed ## all tests: real PostgreSQL, real NATS, real processes
 	$(BIN)/pytest -n 2 --dist loadfile
 
-test-fast: .venv/.synced ## tests of libraries, services and tools, without tests/e2e
+test-fast: .venv/.developed ## tests of libraries, services and tools, without tests/e2e
 	$(BIN)/pytest -n 2 --dist loadfile libs services tools
 
-e2e: .venv/.synced ## tests of all processes together, SIGKILL included
+e2e: .venv/.developed ## tests of all processes together, SIGKILL included
 	$(BIN)/pytest tests/e2e
 
-check: .venv/.synced ## lint, formatting, types, and who may import whom
+check: .venv/.developed ## lint, formatting, types, and who may import whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: .venv/.synced ## put the code into its form
+format: .venv/.developed ## put the code into its form
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
-documents: .venv/.synced ## write what is generated from the code: .env.example, docs/messages.md, docs/openapi.json
+documents: .venv/.developed ## write what is generated from the code: .env.example, docs/messages.md, docs/openapi.json
 	$(BIN)/python -m flowtask_kit.settings_document flowtask_kit.settings:ServiceSettings \
 	  flowtask_api.settings:ApiSettings flowtask_webhook_dispatcher.settings:DispatcherSettings \
 	  flowtask_billing.settings:BillingSettings flowtask_mailer.settings:MailerSettings \
@@ -58,24 +58,29 @@ documents: .venv/.synced ## write what is generated from the code: .env.example,
 	$(BIN)/python -m flowtask_contracts.document > docs/messages.md
 	$(BIN)/python -m flowtask_api.documentation.export > docs/openapi.json
 
-lock: .venv/.synced ## resolve dependencies anew after a pyproject.toml has changed
+lock: .venv/.developed ## resolve dependencies anew after a pyproject.toml has changed
 	tools/local/uv.sh lock
 	tools/local/uv.sh sync --frozen
-	@touch .venv/.synced
+	@touch .venv/.synced .venv/.developed
 
-bench: .venv/.synced ## measure load and latency
+bench: .venv/.developed ## measure load and latency
 	$(BIN)/python -m bench
 
-bench-api: .venv/.synced ## measure what requests cost the API, beside a bare FastAPI
+bench-api: .venv/.developed ## measure what requests cost the API, beside a bare FastAPI
 	$(BIN)/python -m bench api
 
-fuzz: .venv/.synced ## try the API out against its own description, with good and bad requests
+fuzz: .venv/.developed ## try the API out against its own description, with good and bad requests
 	$(BIN)/python -m bench.fuzz
 
 clean: ## remove what was built or cached; .flowtask, with its data, stays
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 
 # Everything above stands on this: the environment, made again only when a dependency has changed.
+# Who runs FlowTask needs a third of what its developers need; neither takes away what the other has brought.
 .venv/.synced: uv.lock $(PROJECTS) tools/local/uv.sh $(ANEW)
-	@tools/local/uv.sh sync --frozen
+	@tools/local/uv.sh sync --frozen --no-dev --inexact
 	@touch .venv/.synced
+
+.venv/.developed: uv.lock $(PROJECTS) tools/local/uv.sh $(ANEW)
+	@tools/local/uv.sh sync --frozen
+	@touch .venv/.synced .venv/.developed
