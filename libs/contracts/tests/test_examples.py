@@ -18,6 +18,15 @@ def example(name):
     return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def holds(written, sent):
+    """Whether what is written now has all that was once sent, at every depth; it may have grown."""
+    if isinstance(sent, dict):
+        return isinstance(written, dict) and all(name in written and holds(written[name], sent[name]) for name in sent)
+    if isinstance(sent, list):
+        return len(written) == len(sent) and all(map(holds, written, sent))
+    return written == sent
+
+
 def test_every_message_has_an_example_and_every_example_a_message():
     wanted = {f"event.{name}" for name in EVENTS} | {f"command.{name}" for name in COMMANDS_BY_NAME}
     assert {path.stem for path in EXAMPLES.glob("*.json")} == wanted
@@ -62,7 +71,7 @@ def test_a_command_and_its_reply_that_were_once_sent_still_parse_and_are_written
     reply = Reply.model_validate_json(json.dumps(sent["reply"]))
     assert json.loads(reply.model_dump_json(by_alias=True)) == sent["reply"]
     answer = command.answer.model_validate(reply.data)
-    assert answer.model_dump(mode="json", by_alias=True) == sent["reply"]["data"]
+    assert holds(answer.model_dump(mode="json", by_alias=True), sent["reply"]["data"])
 
 
 @pytest.mark.parametrize("name", EVENTS)

@@ -171,7 +171,7 @@ class Request:
 
 @dataclass
 class Receiver:
-    """A customer's server. `answer` gives the status for a request, or waits for as long as it likes first."""
+    """A customer's server. `answer` gives the status for a request, or status and headers, or waits as long as it likes first."""
 
     answer: Callable[[Request], Any]
     port: int = 0
@@ -201,7 +201,9 @@ class Receiver:
                 status = self.answer(request)
                 if inspect.isawaitable(status):
                     status = await status
-                extra = b"Location: http://127.0.0.1:1/\r\n" if 300 <= status < 400 else b""
+                status, more = status if isinstance(status, tuple) else (status, {})
+                extra = b"".join(f"{name}: {value}\r\n".encode() for name, value in more.items())
+                extra += b"Location: http://127.0.0.1:1/\r\n" if 300 <= status < 400 else b""
                 writer.write(b"HTTP/1.1 %d Said\r\n%bContent-Length: 4\r\n\r\nbody" % (status, extra))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -18,6 +18,16 @@ ENDPOINT: dict[str, Any] = {
     "events": ["task.*"],
     "description": None,
     "active": True,
+    "retryPolicy": "standard",
+    "retrySchedule": [1, 5, 25],
+    "retryOn": "server",
+    "rateLimit": None,
+    "ratePeriodSeconds": 1,
+    "maxConcurrency": None,
+    "circuit": "closed",
+    "heldUntil": None,
+    "disabledAt": None,
+    "disabledReason": None,
     "createdBy": str(new_id()),
     "createdAt": rfc3339(utc_now()),
     "updatedAt": rfc3339(utc_now()),
@@ -70,6 +80,12 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
         "createdBy": str(account.user_id),
         "description": "d",
         "active": True,
+        "retryPolicy": "standard",
+        "retrySchedule": None,
+        "retryOn": "server",
+        "rateLimit": None,
+        "ratePeriodSeconds": 1,
+        "maxConcurrency": None,
     }
     shown = await client.get(created.headers["location"])
     assert shown.json() == {"data": ENDPOINT, "meta": None, "error": None}
@@ -119,7 +135,10 @@ async def test_a_change_names_only_the_fields_that_were_sent(client, dispatcher,
 
     assert changed.json()["data"] == ENDPOINT
     assert {"active": False, "description": None}.items() <= dispatcher.last.items()
-    assert not {"url", "events"} & set(dispatcher.last)
+    assert not {"url", "events", "retryPolicy", "rateLimit"} & set(dispatcher.last)
+    limits = {"retryPolicy": "custom", "retrySchedule": [5], "rateLimit": None, "maxConcurrency": 3}
+    await client.request(method, path, json=limits)
+    assert limits.items() <= dispatcher.last.items()
     assert (await client.request(method, path, json={})).status_code == 200
     assert dispatcher.asked[-1][0] == "get-endpoint"
 

@@ -28,6 +28,15 @@ class DispatcherSettings(ServiceSettings):
     webhooks_endpoint_concurrency: int = Field(
         default=16, ge=1, description="Attempts under way at once to one endpoint, in this process."
     )
+    webhooks_breaker_failures: int = Field(
+        default=5, ge=1, description="Failures in a row after which an endpoint is left alone for a while."
+    )
+    webhooks_breaker_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=300,
+        description="How long that is at first; twice as long each time, five minutes at most.",
+    )
     webhooks_max_endpoints: int = Field(default=100, ge=1, description="Endpoints of one workspace.")
 
     @field_validator("webhooks_allow_private_networks", mode="before")

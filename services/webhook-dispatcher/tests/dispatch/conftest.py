@@ -21,7 +21,7 @@ ANSWERS = {Accepted(): 200, Failed(): 500, Gone(): 404}
 @pytest.fixture
 def make_receiver(workspace):
     def make(endpoint_id=None, **more) -> Receiver:
-        named = {"target": None, "events": ("*",), "active": True, "managed": False, "key": None, **more}
+        named = {"url": "", "target": None, "events": ("*",), "active": True, "backlog": False, "key": None, **more}
         return Receiver(id=endpoint_id or new_id(), workspace_id=workspace, **named)
 
     return make

@@ -42,7 +42,7 @@ async def make_lanes(post):
     made = []
 
     def make(each=2, total=100, send=post, freed=lambda _endpoint: None):
-        lanes = Lanes(send, freed, each=each, total=total)
+        lanes = Lanes(send, freed, lambda _endpoint: each, total=total)
         made.append(lanes)
         return lanes
 

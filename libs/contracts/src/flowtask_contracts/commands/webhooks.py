@@ -23,8 +23,58 @@ Url = Annotated[
 ]
 
 
+class RetryPolicy(StrEnum):
+    """When a delivery that failed is tried again: `standard` within half a minute, `long` over three days."""
+
+    STANDARD = "standard"
+    LONG = "long"
+    CUSTOM = "custom"
+
+
+class RetryOn(StrEnum):
+    """What is tried again: `server` is 5xx, 408, 425, 429 and no answer at all; `any` is whatever is not 2xx."""
+
+    SERVER = "server"
+    ANY = "any"
+
+
+class Circuit(StrEnum):
+    """Whether an endpoint is sent to: while `open` everything waits, `half-open` one attempt tries out whether it is back."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class DisabledReason(StrEnum):
+    """Who ended the sending: the receiver by 410 (`gone`), or by `webhook-delivery: disable` (`receiver`)."""
+
+    GONE = "gone"
+    RECEIVER = "receiver"
+
+
+LONGEST_WAIT = 86_400
+LONGEST_SCHEDULE = 432_000
+"""Five days, in seconds."""
+
+Waits = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=LONGEST_WAIT)], ...],
+    Field(
+        min_length=1,
+        max_length=20,
+        description="Seconds before the second try, the third, and so on; together at most 432,000 (five days).",
+        examples=[[5, 60, 600]],
+    ),
+]
+PerPeriod = Annotated[
+    int, Field(ge=1, le=100_000, description="Attempts within any `ratePeriodSeconds`.", examples=[50])
+]
+Period = Annotated[int, Field(ge=1, le=60, examples=[1])]
+AtOnce = Annotated[int, Field(ge=1, le=100, description="Attempts under way at the same time.", examples=[4])]
+
+
 class Endpoint(Contract):
-    """A subscriber: where webhooks go, and which ones.
+    """A subscriber: where webhooks go, which ones, and how gently.
 
     `secret` is present only in the answer that creates it; `secret_shown` is true where it was shown before.
     """
@@ -34,6 +84,20 @@ class Endpoint(Contract):
     events: tuple[str, ...] = Field(examples=[["task.completed", "project.*"]])
     description: str | None = Field(examples=["Tells the billing system"])
     active: bool = Field(examples=[True])
+    retry_policy: RetryPolicy = RetryPolicy.STANDARD
+    retry_schedule: tuple[int, ...] = Field(
+        default=(1, 5, 25), description="Seconds before the second try, the third, and so on.", examples=[[1, 5, 25]]
+    )
+    retry_on: RetryOn = RetryOn.SERVER
+    rate_limit: int | None = Field(default=None, examples=[None])
+    rate_period_seconds: int = Field(default=1, examples=[1])
+    max_concurrency: int | None = Field(default=None, examples=[None])
+    circuit: Circuit = Circuit.CLOSED
+    held_until: Instant | None = Field(
+        default=None, description="While the circuit is open: when the next attempt is made.", examples=[None]
+    )
+    disabled_at: Instant | None = Field(default=None, description="When the receiver ended it.", examples=[None])
+    disabled_reason: DisabledReason | None = Field(default=None, examples=[None])
     created_by: UUID
     created_at: Instant
     updated_at: Instant
@@ -53,11 +117,12 @@ class DeliveryStatus(StrEnum):
 
 
 class Trigger(StrEnum):
-    """Why an attempt was made."""
+    """Why an attempt was made; `recovery` is another round for what ran out of tries just before the circuit opened."""
 
     SCHEDULE = "schedule"
     MANUAL = "manual"
     REPLAY = "replay"
+    RECOVERY = "recovery"
 
 
 class Attempt(Contract):
@@ -135,6 +200,12 @@ class CreateEndpoint(WebhookCommand):
     events: tuple[Pattern, ...] = Field(min_length=1, max_length=50)
     description: Text | None = Field(default=None, max_length=500)
     active: bool = True
+    retry_policy: RetryPolicy = RetryPolicy.STANDARD
+    retry_schedule: Waits | None = None
+    retry_on: RetryOn = RetryOn.SERVER
+    rate_limit: PerPeriod | None = None
+    rate_period_seconds: Period = 1
+    max_concurrency: AtOnce | None = None
 
 
 class ListEndpoints(WebhookCommand):
@@ -157,7 +228,7 @@ class GetEndpoint(WebhookCommand):
 
 
 class UpdateEndpoint(WebhookCommand):
-    """Change the given fields; the others stay."""
+    """Change the given fields; the others stay. `description`, `rate_limit` and `max_concurrency` may be taken away by null."""
 
     verb = "update-endpoint"
     answer = Endpoint
@@ -168,6 +239,12 @@ class UpdateEndpoint(WebhookCommand):
     events: tuple[Pattern, ...] | None = Field(default=None, min_length=1, max_length=50)
     description: Text | None = Field(default=None, max_length=500)
     active: bool | None = None
+    retry_policy: RetryPolicy | None = None
+    retry_schedule: Waits | None = None
+    retry_on: RetryOn | None = None
+    rate_limit: PerPeriod | None = None
+    rate_period_seconds: Period | None = None
+    max_concurrency: AtOnce | None = None
 
 
 class DeleteEndpoint(WebhookCommand):

@@ -6,7 +6,18 @@ from typing import Annotated
 from pydantic import Field
 
 from flowtask_contracts.base import Instant, Text
-from flowtask_contracts.commands.webhooks import DeliveryStatus, Endpoint, Pattern, Url
+from flowtask_contracts.commands.webhooks import (
+    AtOnce,
+    DeliveryStatus,
+    Endpoint,
+    Pattern,
+    Period,
+    PerPeriod,
+    RetryOn,
+    RetryPolicy,
+    Url,
+    Waits,
+)
 from flowtask_contracts.events import PUBLIC_TYPES
 
 from ..http.paging import CursorQuery
@@ -33,6 +44,12 @@ class CreateWebhook(Body):
     events: Patterns
     description: Note | None = None
     active: Flag = True
+    retry_policy: RetryPolicy = RetryPolicy.STANDARD
+    retry_schedule: Waits | None = Field(default=None, description="The waits of the retryPolicy `custom`, in seconds.")
+    retry_on: RetryOn = RetryOn.SERVER
+    rate_limit: PerPeriod | None = None
+    rate_period_seconds: Period = 1
+    max_concurrency: AtOnce | None = None
 
 
 class UpdateWebhook(Body):
@@ -42,6 +59,14 @@ class UpdateWebhook(Body):
     events: Patterns = Field(default_factory=tuple)
     description: Note | None = None
     active: Flag = Field(default_factory=bool)
+    retry_policy: RetryPolicy = Field(default_factory=lambda: RetryPolicy.STANDARD)
+    retry_schedule: Waits = Field(
+        default_factory=tuple, description="The waits of the retryPolicy `custom`, in seconds."
+    )
+    retry_on: RetryOn = Field(default_factory=lambda: RetryOn.SERVER)
+    rate_limit: PerPeriod | None = None
+    rate_period_seconds: Period = Field(default_factory=int)
+    max_concurrency: AtOnce | None = None
 
 
 class Webhook(Endpoint):

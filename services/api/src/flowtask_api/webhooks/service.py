@@ -26,6 +26,9 @@ from ..auth.models import Caller
 from ..http.paging import CursorQuery
 from .schemas import CreatedWebhook, CreateWebhook, ListDeliveriesQuery, UpdateWebhook, Webhook
 
+_UNTOLD = frozenset({"url", "description"})
+"""The one may hold a secret, the other anything."""
+
 
 async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook, key: str | None) -> CreatedWebhook:
     """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
@@ -64,12 +67,9 @@ async def update_webhook(
         endpoint_id=webhook_id,
         **{name: getattr(body, name) for name in body.model_fields_set},
     )
-    told: dict[str, JsonValue] = {
-        "events": [*body.events],
-        "active": body.active,
-    }  # a URL may hold a secret, a description anything
+    told: dict[str, JsonValue] = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
     changes: dict[str, JsonValue] = {
-        name: {"to": told[name]} if name in told else None for name in sorted(body.model_fields_set)
+        name: None if name in _UNTOLD else {"to": value} for name, value in sorted(told.items())
     }
     return await commands.ask(
         caller, command, Webhook, "webhook.updated", target=webhook_id, details={"changes": changes}

@@ -10,19 +10,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.commands.webhooks import Attempt as AttemptView
 from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
-from flowtask_contracts.commands.webhooks import DeliveryStatus, Trigger
+from flowtask_contracts.commands.webhooks import DeliveryStatus, DisabledReason, RetryOn, Trigger
 
 from ..database import Base
 
-SCHEDULE = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=25))
-"""Waits before the second, third and fourth try."""
-
 _RETRYABLE = frozenset({408, 425, 429})
+_GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The receiver said 2xx."""
+    """The receiver said 2xx; `disables` when it wants no more webhooks all the same."""
+
+    disables: DisabledReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Trying again cannot help."""
+    """Trying again cannot help; `disables` when it would not help with any other event either."""
+
+    disables: DisabledReason | None = None
 
 
 Outcome = Accepted | Failed | Gone
@@ -54,19 +56,31 @@ class DueAgain:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Nothing is due any more: it did not arrive."""
+    """Nothing is due any more: it did not arrive. `exhausted` if it was tried as often as its schedule says."""
+
+    exhausted: bool = False
 
 
 Next = Delivered | DueAgain | GivenUp
 
 
-def outcome_of(status: int) -> Outcome:
-    """2xx is delivered; 5xx, 408, 425 and 429 may be tried again; every other status, 3xx too, is final."""
+def outcome_of(
+    status: int, retry_on: RetryOn = RetryOn.SERVER, *, wait: timedelta = timedelta(0), wish: str | None = None
+) -> Outcome:
+    """What an answer means. 2xx is delivered, 410 ends the subscription, the rest is as `retry_on` says.
+
+    `wait` is what the answer asks for by Retry-After, `wish` its `webhook-delivery` header: `abort-message` ends the tries of
+    this delivery, `disable` the subscription, whatever the status.
+    """
+    disables = DisabledReason.RECEIVER if wish == "disable" else None
     if 200 <= status < 300:  # noqa: PLR2004 - status classes
-        return Accepted()
-    if status >= 500 or status in _RETRYABLE:  # noqa: PLR2004
-        return Failed()
-    return Gone()
+        return Accepted(disables)
+    if disables is None and status == _GONE:
+        disables = DisabledReason.GONE
+    server = status >= 500 or status in _RETRYABLE  # noqa: PLR2004
+    if disables is not None or wish == "abort-message" or not (server or retry_on is RetryOn.ANY):
+        return Gone(disables)
+    return Failed(wait)
 
 
 def settle(
@@ -82,7 +96,9 @@ def settle(
         case Failed(wait) if attempts <= len(schedule):
             planned = schedule[attempts - 1]
             return DueAgain(at=now + max(planned + planned * 0.1 * jitter, wait))
-        case Failed() | Gone():
+        case Failed():
+            return GivenUp(exhausted=True)
+        case Gone():
             return GivenUp()
 
 
@@ -116,11 +132,15 @@ class Message(Base):
 
 
 class Delivery(Base):
-    """One event at one endpoint. `attempts` counts every answer or failure received, scheduled or not."""
+    """One event at one endpoint. `attempts` counts every answer or failure received, scheduled or not.
+
+    `recoverable` says that it ran out of tries and has not had another round yet.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         Index("ix_deliveries_endpoint_id_event_id", "endpoint_id", "event_id"),
+        Index("ix_deliveries_recoverable", "endpoint_id", "last_attempt_at", postgresql_where=text("recoverable")),
         {"postgresql_partition_by": "RANGE (event_id)"},
     )
 
@@ -136,6 +156,7 @@ class Delivery(Base):
     last_attempt_at: Mapped[datetime | None]
     last_status_code: Mapped[int | None]
     last_error: Mapped[str | None]
+    recoverable: Mapped[bool] = mapped_column(server_default=text("false"))
 
     def view(self, next_attempt_at: datetime | None) -> DeliveryView:
         """What the owner sees."""

@@ -63,7 +63,7 @@ def due_now(delivery: Delivery, stream_seq: int) -> Insert:
         attempts=1,
         trigger=Trigger.MANUAL,
     )
-    scheduled = Due.trigger == Trigger.SCHEDULE
+    scheduled = Due.trigger.in_((Trigger.SCHEDULE, Trigger.RECOVERY))
     return statement.on_conflict_do_update(
         index_elements=[Due.delivery_id],
         set_={

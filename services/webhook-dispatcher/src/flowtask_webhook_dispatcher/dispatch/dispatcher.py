@@ -15,10 +15,12 @@ from flowtask_kit.outages import is_outage
 from flowtask_kit.service.resources import Resources
 
 from ..deliveries.partitions import keep_partitions
+from ..endpoints.breaker import Rules
 from ..endpoints.directory import Directory
 from ..keyring import KeyRing
 from ..settings import DispatcherSettings
 from ..transport import AddressPolicy, HookClient
+from .guard import Guard
 from .intake import Intake
 from .journal import Journal
 from .lanes import Lanes
@@ -74,17 +76,19 @@ class Dispatcher:
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
         journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
         recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
-        sender = Sender(self._client, self._directory, recorder, timeout=settings.webhooks_timeout_seconds)
+        rules = Rules(settings.webhooks_breaker_failures, timedelta(seconds=settings.webhooks_breaker_seconds))
+        guard = Guard(self._directory, recorder.put, rules, each=settings.webhooks_endpoint_concurrency)
+        sender = Sender(self._client, self._directory, guard, recorder, timeout=settings.webhooks_timeout_seconds)
         lanes = Lanes(
             sender.send,
             lambda endpoint_id: retrier.freed(endpoint_id),  # noqa: PLW0108 - made below
-            each=settings.webhooks_endpoint_concurrency,
+            guard.at_once,
             total=settings.webhooks_concurrency,
         )
         pull = Pull(self._resources.bus, DISPATCHER_INTAKE, lambda: IN_HAND - intake.in_hand)
-        intake = Intake(pool, self._resources.bus, pull, self._directory, lanes)
+        intake = Intake(pool, self._resources.bus, pull, self._directory, lanes, guard)
         intake.record_with(recorder)
-        retrier = Retrier(pool, self._directory, lanes, recorder, claim=claim)
+        retrier = Retrier(pool, self._directory, guard, lanes, recorder, claim=claim)
         self._intake, self._lanes, self._recorder, self._retrier = intake, lanes, recorder, retrier
         for name, loop in (
             ("partitions", self._keep_partitions),

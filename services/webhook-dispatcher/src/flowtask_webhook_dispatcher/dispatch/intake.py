@@ -10,6 +10,7 @@ import asyncpg
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from flowtask_contracts.commands.webhooks import Circuit
 from flowtask_kit import logs
 from flowtask_kit.bus.connection import Bus
 from flowtask_kit.ids import utc_now
@@ -18,6 +19,7 @@ from flowtask_kit.outages import is_outage
 from ..deliveries.identity import delivery_id
 from ..endpoints.directory import Directory, Receiver
 from . import metrics, statements
+from .guard import Guard
 from .lanes import Lanes
 from .payload import NotAnEvent, PublicEvent
 from .pull import Pull
@@ -36,7 +38,10 @@ Known = set[tuple[UUID, UUID]]
 class Intake:
     """Reads the durable for as long as the process lives. `stop` takes nothing more and hands back what was not taken."""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", bus: Bus, pull: Pull, directory: Directory, lanes: Lanes) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[Any]", bus: Bus, pull: Pull, directory: Directory, lanes: Lanes, guard: Guard
+    ) -> None:
+        self._guard = guard
         self._pool = pool
         self._bus = bus
         self._pull = pull
@@ -192,8 +197,8 @@ class Intake:
             arrival=arrival,
         )
         arrival.parcels.append(parcel)
-        if receiver.managed:
-            self._defer(parcel, "managed")
+        if not self._guard.straight(receiver):
+            self._defer(parcel, "managed", backlog=self._guard.circuit(receiver, utc_now()) is not Circuit.CLOSED)
         elif not self._lanes.offer(parcel):
             self._defer(parcel, "full", backlog=True)
 

@@ -11,10 +11,11 @@ import asyncpg
 from flowtask_contracts.commands.webhooks import Trigger
 from flowtask_kit.ids import utc_now
 
-from ..deliveries.models import SCHEDULE, Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of
+from ..deliveries.models import Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of
 from . import metrics, statements
-from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result, Seen
+from .work import Attempted, Cancelled, Deferred, Disabled, Entry, Parcel, Released, Seen, Tripped
 
+BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.RECOVERY})
 NO_LEASE = datetime(1970, 1, 1, tzinfo=UTC)
 
 Followed = tuple[Attempted, Next]
@@ -51,6 +52,30 @@ class Journal:
         await self._claimed(connection, claimed)
         await _release(connection, [entry for entry in batch if isinstance(entry, Released)])
         await _cancel(connection, [entry.parcel for entry in batch if isinstance(entry, Cancelled)])
+        await self._endpoints(connection, batch)
+
+    async def _endpoints(self, connection: Any, batch: Sequence[Entry]) -> None:
+        """What becomes of endpoints, at one revision, so that every replica learns of it."""
+        backlog = {entry.parcel.receiver.id for entry in batch if isinstance(entry, Deferred) and entry.backlog}
+        tripped = {entry.endpoint_id: entry for entry in batch if isinstance(entry, Tripped)}  # the last one counts
+        disabled = {entry.endpoint_id: entry for entry in batch if isinstance(entry, Disabled)}
+        if not (backlog or tripped or disabled):
+            return
+        revision = await connection.fetchval(statements.REVISION)
+        if backlog:
+            await connection.execute(statements.MANAGE, list(backlog), revision)
+        if tripped:
+            await _trip(connection, [*tripped.values()], revision)
+        if disabled:
+            ends = disabled.values()
+            columns = ([getattr(each, name) for each in ends] for name in ("endpoint_id", "url", "reason", "at"))
+            await connection.execute(statements.DISABLE, *columns, revision)
+        since = {each.endpoint_id: each.recover_since for each in batch if isinstance(each, Tripped)}
+        since = {endpoint_id: moment for endpoint_id, moment in since.items() if moment is not None}
+        if since:
+            now = utc_now()
+            await connection.execute(statements.RECOVER, list(since), list(since.values()), now)
+            self._times.append(now)
 
     async def _defer(self, connection: Any, entries: Sequence[Deferred]) -> None:
         if not entries:
@@ -69,9 +94,6 @@ class Journal:
             [1 if entry.leased else 0 for entry in entries],
             [parcel.attempts for parcel in parcels],
         )
-        backlog = {entry.parcel.receiver.id for entry in entries if entry.backlog}
-        if backlog:
-            await manage(connection, backlog)
         self._times.extend(entry.due_at for entry in entries if not entry.leased)
 
     async def _fresh(self, connection: Any, followed: Sequence[Followed]) -> None:
@@ -134,26 +156,27 @@ def _after_claim(entry: Attempted, row: Any, now: datetime) -> tuple[Next, Plan 
     if row is None or isinstance(entry.result.outcome, Accepted):
         return Delivered(), None
     attempts: int = row["attempts"]
-    if entry.parcel.trigger == Trigger.SCHEDULE:
-        following = _next(entry.result, attempts + 1, now)
+    if entry.parcel.trigger in BY_SCHEDULE:
+        following = _next(entry, attempts + 1, now)
         at = following.at if isinstance(following, DueAgain) else None
-        if row["trigger"] != Trigger.SCHEDULE:
+        if row["trigger"] not in BY_SCHEDULE:
             return DueAgain(now), (now, attempts + 1, row["trigger"], at)
-        return following, None if at is None else (at, attempts + 1, Trigger.SCHEDULE, None)
+        return following, None if at is None else (at, attempts + 1, row["trigger"], None)
     if row["resume_at"] is None:
         return GivenUp(), None
     at = max(row["resume_at"], now)
     return DueAgain(at), (at, attempts, Trigger.SCHEDULE, None)
 
 
-def _next(result: Result, attempts: int, now: datetime) -> Next:
-    return settle(attempts, result.outcome, SCHEDULE, now, jitter=random.random())  # noqa: S311 - spreads load
+def _next(entry: Attempted, attempts: int, now: datetime) -> Next:
+    waits = entry.parcel.receiver.policy.waits
+    return settle(attempts, entry.result.outcome, waits, now, jitter=random.random())  # noqa: S311 - spreads load
 
 
 def _first_attempts(batch: Iterable[Entry], now: datetime) -> list[Followed]:
     """The attempts made straight from the stream, with what follows each."""
     return [
-        (entry, _next(entry.result, entry.parcel.attempts + 1, now))
+        (entry, _next(entry, entry.parcel.attempts + 1, now))
         for entry in batch
         if isinstance(entry, Attempted) and entry.parcel.claim_no == 0
     ]
@@ -177,6 +200,7 @@ def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
     return (
         *_columns([entry.parcel for entry, _ in settled]),
         [status_of(following).value for _, following in settled],
+        [_recoverable(entry, following) for entry, following in settled],
         [entry.parcel.trigger.value for entry, _ in settled],
         [entry.result.at for entry, _ in settled],
         [entry.result.duration_ms for entry, _ in settled],
@@ -184,6 +208,11 @@ def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
         [entry.result.error for entry, _ in settled],
         [entry.result.response_body for entry, _ in settled],
     )
+
+
+def _recoverable(entry: Attempted, following: Next) -> bool:
+    """Whether another round is owed when an outage turns out to have been the reason: once, and to what was tried by schedule."""
+    return isinstance(following, GivenUp) and following.exhausted and entry.parcel.trigger is Trigger.SCHEDULE
 
 
 def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
@@ -237,7 +266,7 @@ async def _cancel(connection: Any, parcels: Sequence[Parcel]) -> None:
         await connection.execute(statements.DUE_DONE, [parcel.delivery_id for parcel in parcels])
 
 
-async def manage(connection: Any, endpoint_ids: Iterable[UUID]) -> None:
-    """Have endpoints managed: their events become due rows, sent by the one replica that holds their lease."""
-    revision = await connection.fetchval(statements.REVISION)
-    await connection.execute(statements.MANAGE, list(endpoint_ids), revision)
+async def _trip(connection: Any, tripped: Sequence[Tripped], revision: int) -> None:
+    breakers = [each.breaker for each in tripped]
+    columns = ([getattr(each, name) for each in breakers] for name in ("failures", "opens", "opened_at", "open_until"))
+    await connection.execute(statements.TRIP, [each.endpoint_id for each in tripped], *columns, revision)

@@ -1,7 +1,7 @@
-"""Who is sent to next: a short queue per endpoint, and bounds on what is under way, per endpoint and in all."""
+"""Who is sent to next: a short queue per endpoint, and bounds on what is under way, per endpoint, per workspace and in all."""
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -21,32 +21,41 @@ MOST_AHEAD = 8
 
 
 class _Lane:
-    __slots__ = ("seconds", "under_way", "waiting")
+    __slots__ = ("seconds", "under_way", "waiting", "workspace_id")
 
-    def __init__(self) -> None:
+    def __init__(self, workspace_id: UUID) -> None:
+        self.workspace_id = workspace_id
         self.waiting: OrderedDict[Parcel, None] = OrderedDict()
         self.under_way = 0
         self.seconds = AHEAD_SECONDS
 
 
 class Lanes:
-    """Runs `send` for each parcel, at most `each` at once per endpoint and `total` in all; endpoints take turns.
+    """Runs `send` for each parcel, at most `at_once` of an endpoint and `total` in all; workspaces take turns, and endpoints.
 
-    The last quarter of the places is for endpoints that have none: a few hanging receivers cannot take them all.
-    `freed` hears of each endpoint that has more room than before. `close` ends it: nothing more is begun.
+    The last quarter of the places is for endpoints that have none, and half of that for workspaces that have none: neither
+    a few hanging receivers nor many of one owner can take them all. `freed` hears of each endpoint that has more room than
+    before. `close` ends it: nothing more is begun.
     """
 
     def __init__(
-        self, send: Callable[[Parcel], Awaitable[None]], freed: Callable[[UUID], None], *, each: int, total: int
+        self,
+        send: Callable[[Parcel], Awaitable[None]],
+        freed: Callable[[UUID], None],
+        at_once: Callable[[UUID], int],
+        *,
+        total: int,
     ) -> None:
         self._send = send
         self._freed = freed
-        self._each = each
+        self._at_once = at_once
         self._total = total
         self._reserve = total // 4
         self._lanes: dict[UUID, _Lane] = {}
-        self._turns: OrderedDict[UUID, None] = OrderedDict()
-        """Endpoints that wait for a place although they are not at their own limit, the longest waiting first."""
+        self._of_workspace: Counter[UUID] = Counter()
+        """Attempts under way."""
+        self._turns: OrderedDict[UUID, OrderedDict[UUID, None]] = OrderedDict()
+        """Endpoints, by workspace, that wait for a place although they are not at their own limit, the longest waiting first."""
         self._tasks: dict[asyncio.Task[None], Parcel] = {}
         self._closed = False
 
@@ -55,7 +64,7 @@ class Lanes:
         endpoint_id = parcel.receiver.id
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            lane = self._lanes[endpoint_id] = _Lane()
+            lane = self._lanes[endpoint_id] = _Lane(parcel.receiver.workspace_id)
         if len(lane.waiting) >= QUEUE:
             return False
         lane.waiting[parcel] = None
@@ -64,11 +73,11 @@ class Lanes:
 
     def room(self, endpoint_id: UUID) -> int:
         """How many due rows to claim for an endpoint: enough for the next half second, 0 until half of that is free."""
-        lane = self._lanes.get(endpoint_id)
-        ahead, taken = 2 * self._each, 0
+        lane, each = self._lanes.get(endpoint_id), self._at_once(endpoint_id)
+        ahead, taken = 2 * each, 0
         if lane is not None:
             sets = min(1 + AHEAD_SECONDS / lane.seconds, MOST_AHEAD)
-            ahead = min(int(self._each * sets), self._each + QUEUE)
+            ahead = min(int(each * sets), each + QUEUE)
             taken = lane.under_way + len(lane.waiting)
         free = ahead - taken
         return min(free, self._total - len(self._tasks)) if 2 * free >= ahead else 0
@@ -106,19 +115,25 @@ class Lanes:
 
     def _advance(self, endpoint_id: UUID, lane: _Lane) -> None:
         """Begin what this lane may begin now; let it wait for its turn if only the places of all are taken."""
-        while lane.waiting and lane.under_way < self._each and not self._closed:
+        if not lane.waiting or self._closed:
+            return
+        each = self._at_once(endpoint_id)
+        while lane.waiting and lane.under_way < each:
             if not self._has_place(lane):
-                self._turns.setdefault(endpoint_id)
+                self._turns.setdefault(lane.workspace_id, OrderedDict()).setdefault(endpoint_id)
                 return
-            parcel, _ = lane.waiting.popitem(last=False)
-            self._begin(endpoint_id, lane, parcel)
+            self._begin(endpoint_id, lane)
 
     def _has_place(self, lane: _Lane) -> bool:
         free = self._total - len(self._tasks)
-        return free > (self._reserve if lane.under_way else 0)
+        if lane.under_way:
+            return free > self._reserve
+        return free > (self._reserve // 2 if self._of_workspace[lane.workspace_id] else 0)
 
-    def _begin(self, endpoint_id: UUID, lane: _Lane, parcel: Parcel) -> None:
+    def _begin(self, endpoint_id: UUID, lane: _Lane) -> None:
+        parcel, _ = lane.waiting.popitem(last=False)
         lane.under_way += 1
+        self._of_workspace[lane.workspace_id] += 1
         task = asyncio.create_task(self._run(parcel))
         self._tasks[task] = parcel
         metrics.IN_FLIGHT.set(len(self._tasks))
@@ -135,9 +150,11 @@ class Lanes:
         del self._tasks[task]
         metrics.IN_FLIGHT.set(len(self._tasks))
         lane.under_way -= 1
+        self._of_workspace[lane.workspace_id] -= 1
         took = asyncio.get_running_loop().time() - begun
         lane.seconds = max(0.8 * lane.seconds + 0.2 * took, 0.001)
-        self._give_place()
+        if self._turns:
+            self._give_place()
         self._advance(endpoint_id, lane)
         self._tidy(endpoint_id, lane)
         self._freed(endpoint_id)
@@ -145,23 +162,37 @@ class Lanes:
             log.error("parcel left to its message or lease", exc_info=error)
 
     def _give_place(self) -> None:
-        """One of the free places goes to the endpoint that has waited longest for one; it queues again for more."""
+        """One of the free places goes to the workspace, and of it to the endpoint, that has waited longest for one."""
         if self._closed or len(self._tasks) >= self._total:
             return
-        for endpoint_id in list(self._turns):
-            lane = self._lanes[endpoint_id]
-            if lane.under_way >= self._each:
-                del self._turns[endpoint_id]  # its own limit holds it now; when one of its own ends it goes on
-            elif self._has_place(lane):
-                del self._turns[endpoint_id]
-                parcel, _ = lane.waiting.popitem(last=False)
-                self._begin(endpoint_id, lane, parcel)
-                if lane.waiting:
-                    self._turns[endpoint_id] = None
-                return
+        for workspace_id, endpoints in list(self._turns.items()):
+            for endpoint_id in list(endpoints):
+                lane = self._lanes[endpoint_id]
+                if lane.under_way >= self._at_once(endpoint_id):
+                    self._leave(
+                        workspace_id, endpoint_id
+                    )  # its own limit holds it; when one of its own ends it goes on
+                elif self._has_place(lane):
+                    self._leave(workspace_id, endpoint_id)
+                    self._begin(endpoint_id, lane)
+                    if lane.waiting:
+                        self._turns.setdefault(workspace_id, OrderedDict())[endpoint_id] = None
+                    if workspace_id in self._turns:
+                        self._turns.move_to_end(workspace_id)
+                    return
+
+    def _leave(self, workspace_id: UUID, endpoint_id: UUID) -> None:
+        """It waits for no place any more."""
+        waiting = self._turns.get(workspace_id)
+        if waiting is not None:
+            waiting.pop(endpoint_id, None)
+            if not waiting:
+                del self._turns[workspace_id]
 
     def _tidy(self, endpoint_id: UUID, lane: _Lane) -> None:
         if not lane.waiting:
-            self._turns.pop(endpoint_id, None)
+            self._leave(lane.workspace_id, endpoint_id)
             if not lane.under_way:
                 self._lanes.pop(endpoint_id, None)
+                if not self._of_workspace[lane.workspace_id]:
+                    del self._of_workspace[lane.workspace_id]

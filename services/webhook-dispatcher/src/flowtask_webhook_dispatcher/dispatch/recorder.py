@@ -16,7 +16,7 @@ from flowtask_kit.outages import is_outage
 
 from . import metrics
 from .journal import Journal
-from .work import AGAIN_LATER, Arrival, Entry, Seen
+from .work import AGAIN_LATER, Arrival, Entry, OfParcel
 
 log = logs.get(__name__)
 
@@ -68,7 +68,7 @@ class Recorder:
         keys = set()
         while self._pending and len(batch) < BATCH:
             entry = self._pending[0]
-            if not isinstance(entry, Seen):
+            if isinstance(entry, OfParcel):
                 key = entry.parcel.key
                 if key in keys:
                     break

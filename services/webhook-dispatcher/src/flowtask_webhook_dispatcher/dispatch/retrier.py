@@ -1,7 +1,8 @@
 """Sending what is due: claims rows endpoint by endpoint, as many as can be sent soon."""
 
 import asyncio
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from flowtask_kit.outages import is_outage
 from ..endpoints.directory import Directory, Receiver
 from . import metrics, statements
 from .agenda import Agenda
+from .guard import Guard
 from .lanes import Lanes
 from .payload import PublicEvent
 from .recorder import Recorder
@@ -37,8 +39,16 @@ class Retrier:
     """
 
     def __init__(
-        self, pool: "asyncpg.Pool[Any]", directory: Directory, lanes: Lanes, recorder: Recorder, *, claim: timedelta
+        self,
+        pool: "asyncpg.Pool[Any]",
+        directory: Directory,
+        guard: Guard,
+        lanes: Lanes,
+        recorder: Recorder,
+        *,
+        claim: timedelta,
     ) -> None:
+        self._guard = guard
         self._pool = pool
         self._directory = directory
         self._lanes = lanes
@@ -108,6 +118,12 @@ class Retrier:
 
     async def _pause(self, most: float) -> None:
         self._wake.clear()
+        now = utc_now()
+        for each in self._hungry:
+            receiver = self._directory.get(each)
+            wait = None if receiver is None else self._guard.again_in(receiver, now)
+            if wait is not None:
+                most = min(most, wait.total_seconds())
         try:
             async with asyncio.timeout(self._agenda.seconds(utc_now(), max(most, 0.001))):
                 await self._wake.wait()
@@ -119,10 +135,10 @@ class Retrier:
         async with self._pool.acquire() as connection:
             await self._directory.refresh(connection)
             if full:
-                owed = {row["endpoint_id"] for row in await connection.fetch(statements.WITH_DUE)}
-                await self._free(connection, self._leases.keys() - owed)
+                owed = {row["endpoint_id"]: row["due_at"] for row in await connection.fetch(statements.WITH_DUE)}
+                await self._free(connection, self._leases.keys() - owed.keys())
                 await self._lease(connection, owed)
-                self._hungry = {each for each in owed if self._mine(each)}
+                self._hungry = self._now_due(owed)
             else:
                 self._hungry = {each for each in self._hungry if self._mine(each)}
             room = {each: slots for each in self._hungry if (slots := self._room(each))}
@@ -130,10 +146,26 @@ class Retrier:
         if rows:
             crashpoint("dispatcher.after-claim")
             metrics.CLAIMED.inc(len(rows))
+        for endpoint_id, number in Counter(row["endpoint_id"] for row in rows).items():
+            room[endpoint_id] -= number
+            if (receiver := self._directory.get(endpoint_id)) is not None:
+                self._guard.rates.take(receiver, number)
         for row in rows:
-            room[row["endpoint_id"]] -= 1
             self._hand_on(row)
         self._hungry.difference_update(each for each, left in room.items() if left > 0)
+
+    def _now_due(self, owed: Mapping[UUID, datetime]) -> set[UUID]:
+        """The endpoints that this replica has to send to now; to those of the near future it looks again in time."""
+        now = utc_now()
+        metrics.OLDEST_DUE.set(max(0.0, (now - min(owed.values(), default=now)).total_seconds()))
+        due = set()
+        for endpoint_id, at in owed.items():
+            if at <= now:
+                if self._mine(endpoint_id):
+                    due.add(endpoint_id)
+            elif (at - now).total_seconds() < POLL_SECONDS:
+                self._agenda.add(at)
+        return due
 
     def _mine(self, endpoint_id: UUID) -> bool:
         """True if this replica may send there: to a free endpoint, or to a managed one whose lease it holds."""
@@ -147,6 +179,7 @@ class Retrier:
     async def _lease(self, connection: Any, owed: Iterable[UUID]) -> None:
         """Take or renew the leases of managed endpoints, each when half of its time is over."""
         now = utc_now()
+        self._leases = {each: until for each, until in self._leases.items() if until > now}
         wanted = []
         for endpoint_id in owed:
             receiver = self._directory.get(endpoint_id)
@@ -159,22 +192,25 @@ class Retrier:
         rows = await connection.fetch(statements.LEASE, wanted, self._me, now, now + LEASE)
         for endpoint_id in wanted:
             self._leases.pop(endpoint_id, None)
-        self._leases.update((row["endpoint_id"], now + LEASE) for row in rows)
+        for row in rows:
+            self._leases[row["endpoint_id"]] = now + LEASE
+            if (receiver := self._directory.get(row["endpoint_id"])) is not None:
+                self._guard.rates.leased(receiver, row["epoch"])
 
     async def _free(self, connection: Any, done: set[UUID]) -> None:
-        """End the management of endpoints whose backlog is gone: their events go straight from the stream again."""
+        """Have endpoints whose backlog is gone sent to straight from the stream again."""
+        done = {each for each in done if (known := self._directory.get(each)) is None or known.backlog}
         if not done:
             return
         async with connection.transaction():
             revision = await connection.fetchval(statements.REVISION)
             await connection.execute(statements.FREE, list(done), revision, self._me)
-        for endpoint_id in done:
-            self._leases.pop(endpoint_id, None)
 
     def _room(self, endpoint_id: UUID) -> int:
-        if self._directory.get(endpoint_id) is None:
+        receiver = self._directory.get(endpoint_id)
+        if receiver is None:
             return CANCEL_BATCH
-        return self._lanes.room(endpoint_id)
+        return min(self._guard.room(receiver, utc_now()), self._lanes.room(endpoint_id))
 
     async def _claim_rows(self, connection: Any, room: dict[UUID, int]) -> list[asyncpg.Record]:
         if not room:
@@ -205,4 +241,4 @@ class Retrier:
 
 
 def _gone(endpoint_id: UUID, workspace_id: UUID) -> Receiver:
-    return Receiver(endpoint_id, workspace_id, None, (), active=False, managed=False, key=None)
+    return Receiver(endpoint_id, workspace_id, "", None, (), active=False, backlog=False, key=None)

@@ -10,19 +10,22 @@ from flowtask_kit import logs, traces
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.ids import utc_now
 
-from ..deliveries.models import Accepted, Failed, Gone, outcome_of
+from ..deliveries.models import Accepted, Failed, Gone, Outcome, outcome_of
 from ..endpoints.directory import Directory, Receiver
+from ..endpoints.policy import Policy
 from ..signing import signed_headers
-from ..transport import Answer, Failure, HookClient, TransportError
+from ..transport import Answer, Failure, HookClient, TransportError, retry_after
 from . import metrics
+from .guard import Guard
 from .recorder import Recorder
-from .work import Attempted, Cancelled, Deferred, Entry, Parcel, Released, Result, Stage
+from .work import Attempted, Cancelled, Deferred, Disabled, Entry, Parcel, Released, Result, Stage
 
 log = logs.get(__name__)
 
 OURS_TO_MEND = timedelta(seconds=5)
 """Wait before an attempt that we could not make; it uses up no try."""
 
+_WITH_RETRY_AFTER = frozenset({429, 503})
 _FINAL = frozenset({Failure.INVALID_URL, Failure.BLOCKED})
 _BODY_KEPT = 4096
 
@@ -30,9 +33,12 @@ _BODY_KEPT = 4096
 class Sender:
     """Makes attempts. `timeout` is the deadline of a whole attempt, in seconds."""
 
-    def __init__(self, client: HookClient, directory: Directory, recorder: Recorder, *, timeout: float) -> None:
+    def __init__(
+        self, client: HookClient, directory: Directory, guard: Guard, recorder: Recorder, *, timeout: float
+    ) -> None:
         self._client = client
         self._directory = directory
+        self._guard = guard
         self._recorder = recorder
         self._timeout = timeout
         self._tracer = traces.tracer()  # kept: making one costs more than a span
@@ -47,7 +53,9 @@ class Sender:
             entry = await self._entry(parcel)
         except Exception:
             log.exception("attempt failed by our own fault", event_id=str(parcel.event.id))
-            entry = postponed(parcel)
+            entry = postponed(parcel, OURS_TO_MEND)
+        finally:
+            self._guard.ended(parcel)
         self._recorder.put(entry)
 
     async def _entry(self, parcel: Parcel) -> Entry:
@@ -55,6 +63,8 @@ class Sender:
         if receiver is None:
             return Cancelled(parcel, parcel.take_arrival())
         if not receiver.active or receiver.key is None:
+            return postponed(parcel, OURS_TO_MEND)
+        if not self._guard.admits(parcel, receiver, utc_now()):
             return postponed(parcel)
         if parcel.claim_until is not None and parcel.claim_until < utc_now() + timedelta(seconds=self._timeout):
             return Released(parcel, utc_now())  # it waited here for so long that its claim may end before the answer
@@ -74,13 +84,13 @@ class Sender:
         except TransportError as error:
             if error.kind is Failure.LOCAL:
                 log.warning("attempt could not be made", error=str(error))
-                return postponed(parcel)
+                return postponed(parcel, OURS_TO_MEND)
             outcome = Gone() if error.kind in _FINAL else Failed()
             result = Result(outcome, at, _milliseconds(begun), error=f"{error.kind}: {error.message}")
             metrics.ATTEMPTS.labels(str(error.kind)).inc()
         else:
             result = Result(
-                outcome_of(answer.status),
+                _outcome(answer, receiver.policy),
                 at,
                 _milliseconds(begun),
                 status_code=answer.status,
@@ -97,7 +107,16 @@ class Sender:
                 error=result.error,
                 duration_ms=result.duration_ms,
             )
+        self._learn(receiver, result)
         return Attempted(parcel, result, parcel.take_arrival())
+
+    def _learn(self, receiver: Receiver, result: Result) -> None:
+        """Have the next attempts at this endpoint made as this one's answer suggests."""
+        outcome, now = result.outcome, utc_now()
+        self._guard.note(receiver, outcome, now)
+        if not isinstance(outcome, Failed) and outcome.disables is not None:
+            log.info("receiver ended the webhook", endpoint_id=str(receiver.id), reason=str(outcome.disables))
+            self._recorder.put(Disabled(receiver.id, receiver.url, outcome.disables, now))
 
     async def _post(self, parcel: Parcel, receiver: Receiver, body: bytes, timestamp: int) -> Answer:
         if receiver.target is None:
@@ -114,12 +133,19 @@ class Sender:
         return await self._client.post(receiver.target, headers, body, timeout=self._timeout)
 
 
-def postponed(parcel: Parcel) -> Entry:
+def postponed(parcel: Parcel, wait: timedelta = timedelta(0)) -> Entry:
     """The entry that leaves a parcel for later without an attempt: a due row, or its claim given back."""
-    later = utc_now() + OURS_TO_MEND
+    later = utc_now() + wait
     if parcel.claim_no:
         return Released(parcel, later)
-    return Deferred(parcel, later, arrival=parcel.take_arrival())
+    return Deferred(parcel, later, backlog=not wait, arrival=parcel.take_arrival())
+
+
+def _outcome(answer: Answer, policy: Policy) -> Outcome:
+    wait, wish = None, answer.header("webhook-delivery")
+    if answer.status in _WITH_RETRY_AFTER:
+        wait = retry_after(answer.header("retry-after"), utc_now())
+    return outcome_of(answer.status, policy.retry_on, wait=wait or timedelta(0), wish=wish and wish.strip().lower())
 
 
 def _carried(parcel: Parcel) -> Mapping[str, str]:

@@ -13,17 +13,20 @@ MESSAGES = """
 _RECORD = """
     result AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-                             $8::text[], $9::timestamptz[], $10::int[], $11::int[], $12::text[], $13::text[])
-        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status,
+                             $8::bool[], $9::text[], $10::timestamptz[], $11::int[], $12::int[], $13::text[],
+                             $14::text[])
+        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable,
              trigger, at, duration_ms, status_code, error, response_body)
     ), recorded AS (
         INSERT INTO webhooks.deliveries AS d
-            (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts,
+            (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, attempts,
              last_attempt_at, last_status_code, last_error)
-        SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, 1, at, status_code, error
+        SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, 1,
+               at, status_code, error
         FROM result
         ON CONFLICT (event_id, endpoint_id) DO UPDATE SET
             status = CASE WHEN d.status = 'delivered' THEN d.status ELSE excluded.status END,
+            recoverable = d.status <> 'delivered' AND excluded.recoverable,
             attempts = d.attempts + 1,
             last_attempt_at = excluded.last_attempt_at,
             last_status_code = excluded.last_status_code,
@@ -49,7 +52,7 @@ RECORD_WITH_MESSAGES = (
     """
     WITH arrived AS (
         INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-        SELECT * FROM unnest($14::uuid[], $15::uuid[], $16::text[], $17::text[], $18::bigint[], $19::bytea[])
+        SELECT * FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::bigint[], $20::bytea[])
         ON CONFLICT DO NOTHING
     ), """  # noqa: S608 - constants
     + _RECORD
@@ -109,23 +112,26 @@ CANCEL = """
 
 WITH_DUE = """
     WITH RECURSIVE first AS (
-        (SELECT endpoint_id FROM webhooks.due WHERE attempts = 0 ORDER BY endpoint_id LIMIT 1)
+        (SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE attempts = 0
+         ORDER BY endpoint_id, next_attempt_at LIMIT 1)
         UNION ALL
-        SELECT (SELECT d.endpoint_id FROM webhooks.due d WHERE d.attempts = 0 AND d.endpoint_id > f.endpoint_id
-                ORDER BY d.endpoint_id LIMIT 1)
-        FROM first f WHERE f.endpoint_id IS NOT NULL
+        SELECT d.* FROM first f CROSS JOIN LATERAL (
+            SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE attempts = 0 AND endpoint_id > f.endpoint_id
+            ORDER BY endpoint_id, next_attempt_at LIMIT 1
+        ) d
     ), retry AS (
-        (SELECT endpoint_id FROM webhooks.due WHERE attempts > 0 ORDER BY endpoint_id LIMIT 1)
+        (SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE attempts > 0
+         ORDER BY endpoint_id, next_attempt_at LIMIT 1)
         UNION ALL
-        SELECT (SELECT d.endpoint_id FROM webhooks.due d WHERE d.attempts > 0 AND d.endpoint_id > r.endpoint_id
-                ORDER BY d.endpoint_id LIMIT 1)
-        FROM retry r WHERE r.endpoint_id IS NOT NULL
+        SELECT d.* FROM retry r CROSS JOIN LATERAL (
+            SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE attempts > 0 AND endpoint_id > r.endpoint_id
+            ORDER BY endpoint_id, next_attempt_at LIMIT 1
+        ) d
     )
-    SELECT endpoint_id FROM first WHERE endpoint_id IS NOT NULL
-    UNION
-    SELECT endpoint_id FROM retry WHERE endpoint_id IS NOT NULL
+    SELECT endpoint_id, min(next_attempt_at) AS due_at
+    FROM (SELECT * FROM first UNION ALL SELECT * FROM retry) each GROUP BY endpoint_id
 """
-
+"""Every endpoint with due rows, and when its first is due; a row under way counts. Walks from one to the next in the indexes."""
 
 CLAIM = """
     WITH want AS (
@@ -163,8 +169,8 @@ fences late results; a crash gives the rows back by itself when the lease ends.
 LEASE = """
     UPDATE webhooks.endpoint_state
     SET owner = $2, lease_until = $4, epoch = epoch + CASE WHEN owner = $2 THEN 0 ELSE 1 END
-    WHERE endpoint_id = ANY($1) AND managed AND (owner = $2 OR lease_until <= $3)
-    RETURNING endpoint_id
+    WHERE endpoint_id = ANY($1) AND (owner = $2 OR lease_until <= $3)
+    RETURNING endpoint_id, epoch
 """
 
 GIVE_UP = """
@@ -183,13 +189,51 @@ MANAGE = """
 
 FREE = """
     WITH changed AS (
-        UPDATE webhooks.endpoint_state s SET managed = false, owner = NULL, lease_until = '-infinity'
-        WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $3
+        UPDATE webhooks.endpoint_state s SET managed = false
+        WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $3 AND s.open_until IS NULL
             AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id)
         RETURNING s.endpoint_id
     )
     UPDATE webhooks.endpoints e SET revision = $2 FROM changed WHERE e.id = changed.endpoint_id
 """
+
+TRIP = """
+    WITH tripped AS (
+        UPDATE webhooks.endpoint_state s
+        SET managed = s.managed OR r.open_until IS NOT NULL,
+            failures = r.failures, opens = r.opens, opened_at = r.opened_at, open_until = r.open_until
+        FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[])
+            AS r(endpoint_id, failures, opens, opened_at, open_until)
+        WHERE s.endpoint_id = r.endpoint_id
+        RETURNING s.endpoint_id
+    )
+    UPDATE webhooks.endpoints e SET revision = $6 FROM tripped WHERE e.id = tripped.endpoint_id
+"""
+
+RECOVER = """
+    WITH again AS (
+        UPDATE webhooks.deliveries d SET recoverable = false, status = 'pending'
+        FROM unnest($1::uuid[], $2::timestamptz[]) AS r(endpoint_id, since)
+        WHERE d.endpoint_id = r.endpoint_id AND d.recoverable AND d.last_attempt_at >= r.since
+        RETURNING d.event_id, d.endpoint_id, d.delivery_id
+    ), due AS (
+        INSERT INTO webhooks.due (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, attempts, trigger)
+        SELECT a.delivery_id, a.event_id, a.endpoint_id, m.stream_seq, $3, 1, 'recovery'
+        FROM again a CROSS JOIN LATERAL (SELECT stream_seq FROM webhooks.messages WHERE event_id = a.event_id LIMIT 1) m
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE webhooks.endpoint_state s SET managed = true
+    FROM (SELECT DISTINCT endpoint_id FROM again) a WHERE s.endpoint_id = a.endpoint_id
+"""
+"""What ran out of tries since then is due again, once: what fails in that round as well is not recoverable any more."""
+
+DISABLE = """
+    UPDATE webhooks.endpoints e
+    SET active = false, disabled_at = r.at, disabled_reason = r.reason, updated_at = r.at, revision = $5
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS r(id, url, reason, at)
+    WHERE e.id = r.id AND e.url = r.url AND e.active AND e.deleted_at IS NULL
+"""
+"""Only while it is still the same URL: what another one said is no longer of interest."""
 
 UNREADABLE = """
     INSERT INTO webhooks.unreadable_messages (stream_seq, subject, payload, error)

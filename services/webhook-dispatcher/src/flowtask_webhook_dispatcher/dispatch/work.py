@@ -5,9 +5,10 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from flowtask_contracts.commands.webhooks import Trigger
+from flowtask_contracts.commands.webhooks import DisabledReason, Trigger
 
 from ..deliveries.models import Outcome
+from ..endpoints.breaker import Breaker
 from ..endpoints.directory import Receiver
 from .payload import PublicEvent
 
@@ -134,4 +135,29 @@ class Cancelled:
     arrival: Arrival | None = None
 
 
-Entry = Seen | Attempted | Deferred | Released | Cancelled
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """To record: the circuit of an endpoint opened, or closed. `recover_since` has what was given up since tried again."""
+
+    endpoint_id: UUID
+    breaker: Breaker
+    recover_since: datetime | None = None
+    arrival: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """To record: the receiver at this URL wants no more webhooks."""
+
+    endpoint_id: UUID
+    url: str
+    reason: DisabledReason
+    at: datetime
+    arrival: None = None
+
+
+OfParcel = Attempted | Deferred | Released | Cancelled
+"""What becomes of a parcel."""
+OfEndpoint = Tripped | Disabled
+"""What becomes of an endpoint."""
+Entry = Seen | OfParcel | OfEndpoint

@@ -2,25 +2,32 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
 
+from flowtask_contracts.commands.webhooks import RetryOn, RetryPolicy
 from flowtask_kit import logs
 
 from ..keyring import CannotDecrypt, KeyRing
 from ..signing import SigningKey
 from ..transport import InvalidUrl, Target, parse_url
+from .breaker import CLOSED, Breaker
 from .patterns import matches
+from .policy import STANDARD, Policy, schedule_of
 
 log = logs.get(__name__)
 
 _REVISION = "SELECT revision FROM webhooks.endpoint_revision"
 _CHANGED = """
-    SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.secret, e.deleted_at, s.managed
+    SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.secret, e.deleted_at, e.disabled_at,
+           e.retry_policy, e.retry_schedule, e.retry_on, e.rate_limit, e.rate_period_seconds, e.max_concurrency,
+           s.managed, s.failures, s.opens, s.opened_at, s.open_until
     FROM webhooks.endpoints e JOIN webhooks.endpoint_state s ON s.endpoint_id = e.id
     WHERE e.revision > $1
 """
@@ -31,15 +38,26 @@ _ERASED = """
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """An endpoint ready to be sent to. `target` is None where its URL may no longer be used here."""
+    """An endpoint ready to be sent to. `target` is None where its URL may no longer be used here.
+
+    `backlog` says that what is due to it goes first; `breaker` is as of the last write of the endpoint.
+    """
 
     id: UUID
     workspace_id: UUID
+    url: str
     target: Target | None
     events: tuple[str, ...]
     active: bool
-    managed: bool
+    backlog: bool
     key: SigningKey | None
+    policy: Policy = STANDARD
+    breaker: Breaker = CLOSED
+
+    @property
+    def managed(self) -> bool:
+        """Whether only the replica that holds its lease sends, from due rows."""
+        return self.backlog or self.policy.limited or self.breaker.open_until is not None
 
 
 class Directory:
@@ -54,6 +72,15 @@ class Directory:
         self._by_workspace: dict[UUID, dict[UUID, Receiver]] = defaultdict(dict)
         self._matched: dict[tuple[UUID, str], tuple[Receiver, ...]] = {}
         self._erased: set[UUID] = set()
+        self._listeners: list[Callable[[UUID], None]] = []
+        self.disabled: set[UUID] = set()
+        """Endpoints that their receivers have ended."""
+        self.held: dict[UUID, Breaker] = {}
+        """Breakers that are not closed."""
+
+    def tell(self, listener: Callable[[UUID], None]) -> None:
+        """Call this with the id of every endpoint that is read anew."""
+        self._listeners.append(listener)
 
     async def refresh(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
         """Read the revision, and what changed since the last one; after it, what was committed before it is here."""
@@ -92,6 +119,13 @@ class Directory:
         self._erased.add(workspace_id)
         for endpoint_id in self._by_workspace.pop(workspace_id, {}):
             del self._by_id[endpoint_id]
+            self._forget(endpoint_id)
+
+    def _forget(self, endpoint_id: UUID) -> None:
+        self.disabled.discard(endpoint_id)
+        self.held.pop(endpoint_id, None)
+        for listener in self._listeners:
+            listener(endpoint_id)
 
     def _put(self, row: asyncpg.Record) -> None:
         known = self._by_id.pop(row["id"], None)
@@ -100,17 +134,25 @@ class Directory:
             del of_workspace[known.id]
             if not of_workspace:
                 del self._by_workspace[known.workspace_id]
+        self._forget(row["id"])
         if row["deleted_at"] is not None:
             return
         receiver = Receiver(
             id=row["id"],
             workspace_id=row["workspace_id"],
+            url=row["url"],
             target=self._target(row),
             events=tuple(orjson.loads(row["events"])),
             active=row["active"],
-            managed=row["managed"],
+            backlog=row["managed"],
             key=self._key(row),
+            policy=_policy(row),
+            breaker=_breaker(row),
         )
+        if row["disabled_at"] is not None:
+            self.disabled.add(receiver.id)
+        if receiver.breaker.open_until is not None:
+            self.held[receiver.id] = receiver.breaker
         self._by_id[receiver.id] = receiver
         self._by_workspace[receiver.workspace_id][receiver.id] = receiver
 
@@ -127,3 +169,22 @@ class Directory:
         except CannotDecrypt as error:
             log.error("endpoint secret cannot be read", endpoint_id=str(row["id"]), error=str(error))  # noqa: TRY400
             return None
+
+
+def _policy(row: asyncpg.Record) -> Policy:
+    """One object for all endpoints that have set nothing of their own."""
+    own = row["retry_schedule"]
+    waits = schedule_of(RetryPolicy(row["retry_policy"]), None if own is None else orjson.loads(own))
+    policy = Policy(
+        waits=tuple(timedelta(seconds=each) for each in waits),
+        retry_on=RetryOn(row["retry_on"]),
+        rate=row["rate_limit"],
+        period=timedelta(seconds=row["rate_period_seconds"]),
+        at_once=row["max_concurrency"],
+    )
+    return STANDARD if policy == STANDARD else policy
+
+
+def _breaker(row: asyncpg.Record) -> Breaker:
+    breaker = Breaker(row["failures"], row["opens"], row["opened_at"], row["open_until"])
+    return CLOSED if breaker == CLOSED else breaker

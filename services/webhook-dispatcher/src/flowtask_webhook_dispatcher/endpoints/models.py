@@ -7,9 +7,12 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBina
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, RetryOn, RetryPolicy
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 
 from ..database import Base
+from .breaker import Breaker
+from .policy import schedule_of
 
 
 class Endpoint(Base):
@@ -30,6 +33,14 @@ class Endpoint(Base):
     events: Mapped[list[str]] = mapped_column(JSONB)
     description: Mapped[str | None]
     active: Mapped[bool]
+    retry_policy: Mapped[str] = mapped_column(server_default=text("'standard'"))
+    retry_schedule: Mapped[list[int] | None] = mapped_column(JSONB(none_as_null=True))
+    retry_on: Mapped[str] = mapped_column(server_default=text("'server'"))
+    rate_limit: Mapped[int | None]
+    rate_period_seconds: Mapped[int] = mapped_column(server_default=text("1"))
+    max_concurrency: Mapped[int | None]
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
@@ -37,14 +48,32 @@ class Endpoint(Base):
     deleted_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(BigInteger)
 
-    def view(self, secret: str | None = None) -> EndpointView:
+    def turn(self, *, on: bool) -> None:
+        """Have it sent to, or not; who turns it on again does not mind why it was off."""
+        self.active = on
+        if on:
+            self.disabled_at = self.disabled_reason = None
+
+    def view(self, state: "EndpointState", now: datetime, secret: str | None = None) -> EndpointView:
         """What the owner sees; the secret only where it was just made."""
+        policy = RetryPolicy(self.retry_policy)
+        circuit = state.breaker.circuit(now)
         return EndpointView(
             id=self.id,
             url=self.url,
             events=tuple(self.events),
             description=self.description,
             active=self.active,
+            retry_policy=policy,
+            retry_schedule=schedule_of(policy, self.retry_schedule),
+            retry_on=RetryOn(self.retry_on),
+            rate_limit=self.rate_limit,
+            rate_period_seconds=self.rate_period_seconds,
+            max_concurrency=self.max_concurrency,
+            circuit=circuit,
+            held_until=state.open_until if circuit is Circuit.OPEN else None,
+            disabled_at=self.disabled_at,
+            disabled_reason=None if self.disabled_reason is None else DisabledReason(self.disabled_reason),
             created_by=self.created_by,
             created_at=self.created_at,
             updated_at=self.updated_at,
@@ -56,7 +85,7 @@ class Endpoint(Base):
 class EndpointState(Base):
     """How an endpoint is sent to. While `managed`, only the replica that holds the lease sends, from due rows.
 
-    `epoch` rises with each new holder of the lease; `failures` and `open_until` belong to the circuit breaker.
+    `epoch` rises with each new holder of the lease. The rest is the circuit breaker, as of the last time it opened or closed.
     """
 
     __tablename__ = "endpoint_state"
@@ -68,6 +97,17 @@ class EndpointState(Base):
     epoch: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     open_until: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(server_default=text("0"))
+    opens: Mapped[int] = mapped_column(server_default=text("0"))
+    opened_at: Mapped[datetime | None]
+
+    @property
+    def breaker(self) -> Breaker:
+        """The circuit breaker."""
+        return Breaker(self.failures, self.opens, self.opened_at, self.open_until)
+
+    def begin_anew(self) -> None:
+        """Close the circuit."""
+        self.failures, self.opens, self.opened_at, self.open_until = 0, 0, None, None
 
 
 class EndpointRevision(Base):

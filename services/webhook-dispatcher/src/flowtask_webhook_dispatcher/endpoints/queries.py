@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, update
-from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from .models import Endpoint, EndpointRevision, EndpointState
@@ -16,14 +15,19 @@ def endpoint(workspace_id: UUID, endpoint_id: UUID) -> Select[Endpoint]:
     )
 
 
+def endpoint_with_state(workspace_id: UUID, endpoint_id: UUID) -> Select[Endpoint, EndpointState]:
+    """One living endpoint of a workspace, and how it is sent to."""
+    return _with_state(workspace_id).where(Endpoint.id == endpoint_id)
+
+
 def any_endpoint(workspace_id: UUID, endpoint_id: UUID) -> Select[Endpoint]:
     """One endpoint of a workspace, deleted ones too: their history stays readable."""
     return select(Endpoint).where(Endpoint.workspace_id == workspace_id, Endpoint.id == endpoint_id)
 
 
-def endpoints(workspace_id: UUID, before: UUID | None, limit: int) -> Select[Endpoint]:
-    """A workspace's living endpoints, newest first, from below a given id."""
-    statement = select(Endpoint).where(Endpoint.workspace_id == workspace_id, Endpoint.deleted_at.is_(None))
+def endpoints(workspace_id: UUID, before: UUID | None, limit: int) -> Select[Endpoint, EndpointState]:
+    """A workspace's living endpoints, newest first, from below a given id, and how they are sent to."""
+    statement = _with_state(workspace_id)
     if before is not None:
         statement = statement.where(Endpoint.id < before)
     return statement.order_by(Endpoint.id.desc()).limit(limit)
@@ -43,6 +47,9 @@ def next_revision() -> ReturningUpdate[int]:
     return update(EndpointRevision).values(revision=EndpointRevision.revision + 1).returning(EndpointRevision.revision)
 
 
-def state_of(endpoint_id: UUID) -> Insert:
-    """The state row that every endpoint begins with."""
-    return insert(EndpointState).values(endpoint_id=endpoint_id).on_conflict_do_nothing()
+def _with_state(workspace_id: UUID) -> Select[Endpoint, EndpointState]:
+    return (
+        select(Endpoint, EndpointState)
+        .join(EndpointState, EndpointState.endpoint_id == Endpoint.id)
+        .where(Endpoint.workspace_id == workspace_id, Endpoint.deleted_at.is_(None))
+    )

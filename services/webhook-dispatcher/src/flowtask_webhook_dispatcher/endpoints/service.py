@@ -1,5 +1,6 @@
 """Creating, changing and removing endpoints."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from flowtask_contracts.commands.webhooks import (
     Endpoints,
     GetEndpoint,
     ListEndpoints,
+    RetryPolicy,
     UpdateEndpoint,
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
@@ -22,9 +24,9 @@ from flowtask_kit.ids import new_id, utc_now
 from ..erasure.queries import is_erased
 from ..keyring import KeyRing, new_secret
 from ..transport import AddressPolicy, InvalidUrl, parse_url
-from . import patterns, queries
+from . import patterns, policy, queries
 from .errors import EndpointNotFound, TooManyEndpoints, WorkspaceIsErased
-from .models import Endpoint
+from .models import Endpoint, EndpointState
 
 
 class EndpointRules:
@@ -54,6 +56,7 @@ class EndpointRules:
 async def create(tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint) -> EndpointView:
     """Subscribe a URL under a new secret, which only this answer shows."""
     url, events = rules.url(command.url), patterns.check(command.events)
+    waits = policy.check(command.retry_policy, command.retry_schedule)
     revision = await _next_revision(tx)
     if await tx.scalar(is_erased(command.workspace_id)) is not None:
         raise WorkspaceIsErased
@@ -67,65 +70,96 @@ async def create(tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint
         events=events,
         description=command.description,
         active=command.active,
+        retry_policy=command.retry_policy,
+        retry_schedule=waits,
+        retry_on=command.retry_on,
+        rate_limit=command.rate_limit,
+        rate_period_seconds=command.rate_period_seconds,
+        max_concurrency=command.max_concurrency,
         secret=rules.keyring.encrypt(endpoint_id, secret),
         created_by=command.created_by,
         created_at=now,
         updated_at=now,
         revision=revision,
     )
+    state = EndpointState(endpoint_id=endpoint_id, failures=0, opens=0)
     tx.add(endpoint)
     await tx.flush()
-    await tx.execute(queries.state_of(endpoint_id))
-    return endpoint.view(secret)
+    tx.add(state)
+    await tx.flush()
+    return endpoint.view(state, now, secret)
 
 
 async def get(tx: AsyncSession, command: GetEndpoint) -> EndpointView:
     """One endpoint of the workspace."""
-    return (await _endpoint(tx, command.workspace_id, command.endpoint_id)).view()
+    endpoint, state = await _endpoint(tx, command.workspace_id, command.endpoint_id)
+    return endpoint.view(state, utc_now())
 
 
 async def page(tx: AsyncSession, command: ListEndpoints) -> Endpoints:
     """A page of the workspace's endpoints; the cursor is the last id seen."""
     before = cursor_id(command.cursor)
-    rows = (await tx.scalars(queries.endpoints(command.workspace_id, before, command.limit + 1))).all()
-    shown = rows[: command.limit]
+    rows = (await tx.execute(queries.endpoints(command.workspace_id, before, command.limit + 1))).all()
+    shown, now = rows[: command.limit], utc_now()
     return Endpoints(
-        items=tuple(row.view() for row in shown),
-        next_cursor=str(shown[-1].id) if len(rows) > command.limit else None,
+        items=tuple(endpoint.view(state, now) for endpoint, state in shown),
+        next_cursor=str(shown[-1][0].id) if len(rows) > command.limit else None,
     )
 
 
 async def change(tx: AsyncSession, rules: EndpointRules, command: UpdateEndpoint) -> EndpointView:
-    """Set the fields that the command names; the others stay."""
-    named = command.model_fields_set
+    """Set the fields that the command names; the others stay.
+
+    What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before.
+    """
+    named, now = command.model_fields_set, utc_now()
     revision = await _next_revision(tx)
-    endpoint = await _endpoint(tx, command.workspace_id, command.endpoint_id)
-    if command.url is not None:
+    endpoint, state = await _endpoint(tx, command.workspace_id, command.endpoint_id)
+    if command.url is not None and command.url != endpoint.url:
         endpoint.url = rules.url(command.url)
+        state.begin_anew()
     if command.events is not None:
         endpoint.events = patterns.check(command.events)
-    if "description" in named:
-        endpoint.description = command.description
     if command.active is not None:
-        endpoint.active = command.active
-    endpoint.updated_at, endpoint.revision = utc_now(), revision
-    return endpoint.view()
+        endpoint.turn(on=command.active)
+        if command.active:
+            state.begin_anew()
+    if command.retry_policy is not None or command.retry_schedule is not None:
+        kind = command.retry_policy or RetryPolicy(endpoint.retry_policy)
+        endpoint.retry_policy, endpoint.retry_schedule = kind, policy.check(kind, _waits(command, endpoint, kind))
+    for name in _TAKEN_AS_THEY_ARE & named:
+        value = getattr(command, name)
+        if value is not None or name in _MAY_BE_TAKEN_AWAY:
+            setattr(endpoint, name, value)
+    endpoint.updated_at, endpoint.revision = now, revision
+    return endpoint.view(state, now)
+
+
+_MAY_BE_TAKEN_AWAY = frozenset({"description", "rate_limit", "max_concurrency"})
+_TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds"}
+
+
+def _waits(command: UpdateEndpoint, endpoint: Endpoint, kind: RetryPolicy) -> Sequence[int] | None:
+    """The waits that are asked for, or else those that a custom policy has already."""
+    if command.retry_schedule is None and kind is RetryPolicy.CUSTOM:
+        return endpoint.retry_schedule
+    return command.retry_schedule
 
 
 async def delete(tx: AsyncSession, command: DeleteEndpoint) -> Done:
     """End the subscription: nothing new is sent from the commit on, and what is due is cancelled soon after."""
     revision = await _next_revision(tx)
-    endpoint = await _endpoint(tx, command.workspace_id, command.endpoint_id)
+    endpoint, _ = await _endpoint(tx, command.workspace_id, command.endpoint_id)
     endpoint.deleted_at = endpoint.updated_at = utc_now()
     endpoint.active, endpoint.secret, endpoint.revision = False, None, revision
     return Done()
 
 
-async def _endpoint(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -> Endpoint:
-    endpoint = await tx.scalar(queries.endpoint(workspace_id, endpoint_id))
-    if endpoint is None:
+async def _endpoint(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, EndpointState]:
+    row = (await tx.execute(queries.endpoint_with_state(workspace_id, endpoint_id))).one_or_none()
+    if row is None:
         raise EndpointNotFound
-    return endpoint
+    return row[0], row[1]
 
 
 async def _next_revision(tx: AsyncSession) -> int:

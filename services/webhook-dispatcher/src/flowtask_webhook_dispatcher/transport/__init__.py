@@ -15,6 +15,7 @@ from .client import HookClient
 from .errors import Failure, InvalidUrl, TransportError
 from .resolving import Resolve, Resolver
 from .responses import Answer
+from .retry_after import retry_after
 from .urls import Target, parse_url
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "Target",
     "TransportError",
     "parse_url",
+    "retry_after",
 ]

@@ -1,0 +1,80 @@
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowtask_webhook_dispatcher.dispatch.rates import UNLIMITED, Rates
+from flowtask_webhook_dispatcher.endpoints.directory import Receiver
+from flowtask_webhook_dispatcher.endpoints.policy import Policy
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def rates(clock):
+    return Rates(clock)
+
+
+@pytest.fixture
+def limited(make_receiver):
+    return make_receiver(policy=Policy(rate=3, period=timedelta(seconds=2)))
+
+
+def test_who_sets_no_rate_has_room(rates, make_receiver):
+    receiver = make_receiver()
+    rates.take(receiver, 1000)
+    assert (rates.room(receiver), rates.again_in(receiver)) == (UNLIMITED, None)
+
+
+def test_a_rate_is_used_up_and_comes_back(rates, clock, limited):
+    assert rates.room(limited) == 3
+    rates.take(limited, 2)
+    clock.now += 1.5
+    rates.take(limited, 1)
+    assert rates.room(limited) == 0
+    assert rates.again_in(limited) == timedelta(seconds=0.5)
+    clock.now += 0.5
+    assert (rates.room(limited), rates.again_in(limited)) == (2, None)
+
+
+def test_a_replica_that_takes_over_lets_one_period_pass(rates, clock, limited):
+    rates.leased(limited, 1)
+    assert rates.room(limited) == 3, "nobody has sent before it"
+    rates.leased(limited, 1)
+    assert rates.room(limited) == 3
+    rates.leased(limited, 3)
+    assert (rates.room(limited), rates.again_in(limited)) == (0, timedelta(seconds=2))
+    clock.now += 2
+    assert rates.room(limited) == 3
+
+
+@given(
+    rate=st.integers(1, 6),
+    steps=st.lists(st.tuples(st.floats(0, 3), st.integers(0, 6)), max_size=60),
+)
+def test_no_period_ever_holds_more_than_the_rate(rate, steps):
+    clock = Clock()
+    rates = Rates(clock)
+    policy = Policy(rate=rate, period=timedelta(seconds=1))
+    receiver = Receiver(uuid4(), uuid4(), "", None, (), active=True, backlog=False, key=None, policy=policy)
+    taken = []
+    for pause, wanted in steps:
+        clock.now += pause
+        number = min(wanted, rates.room(receiver))
+        rates.take(receiver, number)
+        taken += [clock.now] * number
+    for index, at in enumerate(taken):
+        assert sum(at <= other < at + 1 for other in taken[index:]) <= rate
