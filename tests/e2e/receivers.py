@@ -6,7 +6,7 @@ import hmac
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -42,12 +42,12 @@ def verifies_as_plain_hmac(secret: str, request: Request) -> bool:
 
 
 class Receiver:
-    """An HTTP/1.1 server on loopback. `answer` decides the status of each request before it is kept.
+    """An HTTP/1.1 server on loopback. `answer` decides the status of each request, at once or after a while, before it is kept.
 
     `accepted` holds the ids of the resources whose webhooks were answered with 200.
     """
 
-    def __init__(self, answer: Callable[[str, dict[str, str], bytes], int] | None = None) -> None:
+    def __init__(self, answer: Callable[[str, dict[str, str], bytes], int | Awaitable[int]] | None = None) -> None:
         self._answer = answer or (lambda _path, _headers, _body: 200)
         self.requests: list[Request] = []
         self.by_event: dict[str, list[Request]] = defaultdict(list)
@@ -103,6 +103,8 @@ class Receiver:
         body = await reader.readexactly(int(headers["content-length"]))
         at = time.perf_counter()
         status = self._answer(path, headers, body)
+        if not isinstance(status, int):
+            status = await status
         request = Request(at, path, headers, body, status)
         self.requests.append(request)
         self.by_event[headers["webhook-id"]].append(request)
