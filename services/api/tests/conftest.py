@@ -24,11 +24,12 @@ from flowtask_api.accounts import service as accounts
 from flowtask_api.accounts.errors import WorkspaceNotFound
 from flowtask_api.api_keys import service as api_keys
 from flowtask_api.app import create_app
-from flowtask_api.auth.models import Caller
+from flowtask_api.auth.models import Caller, Proven
 from flowtask_api.database import MIGRATIONS
+from flowtask_api.rate_limits.models import Quota
 from flowtask_api.settings import ApiSettings
 from flowtask_contracts.errors import FlowTaskError
-from flowtask_contracts.resources import Role
+from flowtask_contracts.resources import Plan, Role
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit.bootstrap.postgres import bootstrap_postgres
 from flowtask_kit.database.direct import Direct
@@ -226,7 +227,7 @@ class SignedIn:
 
     HEADER = "x-signed-in"
 
-    async def __call__(self, _direct: Direct, request: Request) -> Caller | None:
+    async def __call__(self, _direct: Direct, request: Request) -> Proven | None:
         user_id = request.headers.get(self.HEADER)
         if user_id is None:
             return None
@@ -235,7 +236,8 @@ class SignedIn:
                 workspace_id = await accounts.own_workspace(tx, UUID(user_id))
         except WorkspaceNotFound:
             return None
-        return Caller(workspace_id, UUID(user_id), Role.OWNER, None, operator=False)
+        caller = Caller(workspace_id, UUID(user_id), Role.OWNER, None, operator=False)
+        return Proven(Quota(f"person:{user_id}", Plan.FREE), caller)
 
 
 @pytest.fixture

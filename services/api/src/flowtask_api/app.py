@@ -14,8 +14,9 @@ from .accounts import routes as accounts
 from .api_keys import routes as api_keys
 from .api_keys.authenticator import ApiKeyAuthenticator
 from .api_keys.last_use import LastUse
+from .api_keys.service import MOST
 from .audit import routes as audit
-from .auth.routing import Unmatched
+from .auth.routing import Unmatched, known_below_the_prefix
 from .billing import routes as billing
 from .clerk.authenticator import signing_in
 from .database import MIGRATIONS, CommandRecord
@@ -71,6 +72,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     limiter = Limiter(
         settings.rate_limits,
+        keys=MOST,
         failures=settings.failed_authentications,
         shared=_shared_windows(settings),
     )
@@ -91,6 +93,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         on_close=[limiter.close, *(each.close for each in clerk)],
         https=settings.public_url is not None and settings.public_url.scheme == "https",
         cors=cors_of(settings.cors_origins),
+        before_misspelt=known_below_the_prefix,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

@@ -132,3 +132,62 @@ async def test_bodies_that_are_none_are_refused(client, old):
             f"{KEYS}/{old['id']}/rotate", content=raw, headers={"content-type": "application/json"}
         )
         assert answer.status_code == 400, raw
+
+
+async def test_of_a_chain_at_most_two_keys_live(client, stranger, old):
+    chain = [old]
+    for _ in range(10):
+        chain.append((await client.post(f"{KEYS}/{chain[-1]['id']}/rotate")).json()["data"])
+        assert [await status(stranger, key) for key in chain] == [401] * (len(chain) - 2) + [200, 200]
+    assert seconds_until((await seen(client, chain[0]))["expiresAt"]) <= 0
+
+
+async def test_a_predecessor_that_has_ended_or_was_revoked_stays_as_it_is(client, old):
+    second = (await client.post(f"{KEYS}/{old['id']}/rotate", json={"overlapSeconds": 0})).json()["data"]
+    ended = await seen(client, old)
+    third = (await client.post(f"{KEYS}/{second['id']}/rotate")).json()["data"]
+    assert await seen(client, old) == ended
+    assert (await client.delete(f"{KEYS}/{second['id']}")).status_code == 204
+    assert (await client.post(f"{KEYS}/{third['id']}/rotate")).status_code == 201
+    assert (await client.get(f"{KEYS}/{second['id']}")).status_code == 404
+
+
+async def test_rotations_of_a_whole_chain_at_once_leave_two_keys(client, stranger, old):
+    second = (await client.post(f"{KEYS}/{old['id']}/rotate")).json()["data"]
+    ids = [old["id"], second["id"]] * 10
+    answers = await asyncio.gather(*(client.post(f"{KEYS}/{key_id}/rotate") for key_id in ids))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+    third = next(answer.json()["data"] for answer in answers if answer.status_code == 201)
+    assert [await status(stranger, key) for key in (old, second, third)] == [401, 200, 200]
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+async def test_a_chain_counts_as_one_of_the_twenty_as_long_as_a_key_of_it_lives(client, account, make_key, revoked):
+    for _ in range(18):
+        await make_key(account, "read")
+    first = (await client.post(KEYS, json={"name": "K"})).json()["data"]
+    second = (await client.post(f"{KEYS}/{first['id']}/rotate")).json()["data"]
+    ends = [second, first] if revoked else [first, second]
+    await client.delete(f"{KEYS}/{ends[0]['id']}")
+    assert (await client.post(KEYS, json={"name": "K"})).status_code == 409
+    await client.delete(f"{KEYS}/{ends[1]['id']}")
+    assert (await client.post(KEYS, json={"name": "K"})).status_code == 201
+
+
+class TestWindows:
+    @pytest.fixture
+    def settings(self, settings):
+        return settings.model_copy(update={"rate_limits": {"FREE": (10, 10)}})
+
+    async def test_a_successor_counts_in_the_window_of_its_predecessors(self, stranger, old):
+        key, left = old, []
+        for _ in range(3):
+            headers = {"authorization": f"Bearer {key['key']}"}
+            own = f"{KEYS}/{key['id']}"
+            answers = [await stranger.get(path, headers=headers) for path in ("/api/v1/tasks", own)]
+            answers.append(await stranger.post(f"{own}/rotate", headers=headers))
+            left += [int(answer.headers["x-ratelimit-remaining"]) for answer in answers]
+            key = answers[-1].json()["data"]
+        assert left == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+        assert [await status(stranger, key) for _ in range(2)] == [200, 429]
+        assert await status(stranger, old) == 401

@@ -10,18 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from flowtask_contracts.errors import (
-    Conflict,
     FlowTaskError,
-    Forbidden,
     MalformedBody,
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
-    PreconditionFailed,
-    RateLimited,
     ServiceUnavailable,
-    Unauthorized,
-    UnsupportedMediaType,
     ValidationFailed,
 )
 from flowtask_kit import logs
@@ -35,16 +29,9 @@ _BY_STATUS: Mapping[int, type[FlowTaskError]] = {
     kind.status: kind
     for kind in (
         MalformedBody,  # the framework says 400 only when it cannot read a body
-        Unauthorized,
-        Forbidden,
         NotFound,
         MethodNotAllowed,
-        Conflict,
-        PreconditionFailed,
-        PayloadTooLarge,
-        UnsupportedMediaType,
-        RateLimited,
-        ServiceUnavailable,
+        PayloadTooLarge,  # our own limit says it in the framework's way
     )
 }
 _MALFORMED = {"json_invalid", "json_type"}
@@ -52,12 +39,11 @@ _PLACES = {"body", "query", "path", "header", "cookie"}
 
 
 def install(app: FastAPI) -> None:
-    """Have the app answer all errors in the envelope."""
+    """Have the app answer refusals in the envelope; what it does not expect is answered by the shell around it."""
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         FlowTaskError: _refusal,
         RequestValidationError: _invalid,
         HTTPException: framework,
-        Exception: unexpected,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flowtask_contracts.errors import RequestTimedOut, ServiceUnavailable
+from flowtask_contracts.errors import FlowTaskError, RequestTimedOut, ServiceUnavailable
 from flowtask_kit import logs, metrics, traces
 from flowtask_kit.http.answers import Answer, accepts_gzip
 from flowtask_kit.http.bodies import LimitedBody
@@ -94,8 +94,7 @@ class RequestShell:
         try:
             async with deadline:
                 answer.ends(deadline)
-                app = self._unasked(scope, headers) or self._app
-                await app(scope, body, answer)
+                await self._app_for(scope, headers)(scope, body, answer)
         except Exception as error:
             if answer.status:
                 log.exception("answer broke off", path=scope["path"])
@@ -104,10 +103,21 @@ class RequestShell:
             response = await (_too_late(scope, body) if deadline.expired() else _failed(scope, error))
             await response(scope, receive, answer)
 
-    def _unasked(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | None:
-        """What is answered before the app is asked."""
+    def _app_for(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ASGIApp:
+        """Who answers: the app, unless it need not be asked."""
+        answer = misspelt(scope)
+        if answer is not None:
+            return self._guarding(answer)
         cors = self._policy.cors
-        return misspelt(scope) or (None if cors is None else cors.preflight(scope["method"], headers))
+        return (None if cors is None else cors.preflight(scope["method"], headers)) or self._app
+
+    def _guarding(self, misspelt: Response) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if self._policy.before_misspelt is not None:
+                await self._policy.before_misspelt(scope, receive)
+            await misspelt(scope, receive, send)
+
+        return answer
 
     def _account(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
@@ -118,6 +128,8 @@ class RequestShell:
 
 
 async def _failed(scope: Scope, error: Exception) -> Response:
+    if isinstance(error, FlowTaskError):
+        return error_response(error)
     if isinstance(error, HTTPException):
         return await framework(Request(scope), error)
     return await unexpected(Request(scope), error)

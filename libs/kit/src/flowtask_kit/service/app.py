@@ -16,7 +16,7 @@ from flowtask_kit.http import errors
 from flowtask_kit.http.cors import Cors
 from flowtask_kit.http.envelope import JsonResponse
 from flowtask_kit.http.middleware import RequestShell
-from flowtask_kit.http.policy import Policy
+from flowtask_kit.http.policy import Guard, Policy
 from flowtask_kit.service.resources import Resources
 
 log = logs.get(__name__)
@@ -70,13 +70,14 @@ def create_service(
     on_close: Sequence[Hook] = (),
     https: bool = False,
     cors: Cors | None = None,
+    before_misspelt: Guard | None = None,
     **app_options: Any,
 ) -> FastAPI:
     """The app of a service: probes, metrics, error envelope, request ids; starts the bus, the relay and `on_start`.
 
     `on_stop` hooks run before anything is closed, in order: they finish or hand back the work under way. `on_close`
     hooks run after the background loops have ended. `https` says that callers reach the service by https alone, `cors` which
-    pages of other origins may call.
+    pages of other origins may call, `before_misspelt` who may learn how a path is spelt.
     """
     readiness = Readiness(resources, migrations, needs_bus=needs_bus)
 
@@ -110,7 +111,9 @@ def create_service(
     app.state.readiness = readiness
     errors.install(app)
     _probes(app, readiness)
-    policy = Policy(request_seconds=resources.settings.request_seconds, https=https, cors=cors)
+    policy = Policy(
+        request_seconds=resources.settings.request_seconds, https=https, cors=cors, before_misspelt=before_misspelt
+    )
     app.add_middleware(RequestShell, policy=policy)
     return app
 

@@ -5,8 +5,9 @@ from fastapi import Request
 from flowtask_contracts.resources import Plan, Role
 from flowtask_kit.database.direct import Direct
 
-from ..auth.models import Caller
-from ..auth.workspaces import refused_workspace, wanted_workspace
+from ..auth.models import Caller, Proven
+from ..auth.workspaces import workspace_refusal
+from ..rate_limits.models import Quota
 from . import queries
 from .last_use import LastUse
 from .models import digest_of
@@ -18,8 +19,11 @@ class ApiKeyAuthenticator:
     def __init__(self, last_use: LastUse) -> None:
         self._last_use = last_use
 
-    async def __call__(self, direct: Direct, request: Request) -> Caller | None:
-        """The member whose key this is; None for anything else. The work is the same for a known and an unknown key."""
+    async def __call__(self, direct: Direct, request: Request) -> Proven | None:
+        """The member whose key this is; None for anything else. The work is the same for a known and an unknown key.
+
+        The keys of a chain of rotations count in one window.
+        """
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         digest = digest_of(credential.strip())
         if scheme.lower() != "bearer" or digest is None:
@@ -27,17 +31,15 @@ class ApiKeyAuthenticator:
         found = await queries.HOLDER.first(direct, {"digest": digest})
         if found is None:
             return None
-        key_id, workspace_id, user_id, operator, scopes, role, plan = found
-        wanted = wanted_workspace(request.headers)
-        if wanted is not None and wanted != workspace_id:
-            raise refused_workspace("is not the workspace of the API key")
+        key_id, workspace_id, user_id, operator, scopes, role, plan, window = found
         self._last_use.note(key_id, request.client.host if request.client else None)
-        return Caller(
+        caller = Caller(
             workspace_id=workspace_id,
             user_id=user_id,
             role=Role(role),
             key_id=key_id,
             operator=operator,
-            plan=Plan(plan),
             scopes=frozenset(scopes),
         )
+        refusal = workspace_refusal(request.headers, workspace_id, of="the API key")
+        return Proven(Quota(f"key:{window}", Plan(plan), workspace_id), refusal or caller)

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import ARRAY, ForeignKeyConstraint, Index, LargeBinary, String, text
+from sqlalchemy import ARRAY, ColumnElement, ForeignKeyConstraint, Index, LargeBinary, String, func, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.base import rfc3339
@@ -63,6 +64,8 @@ class ApiKey(Base):
     last_used_address: Mapped[str | None]
     rotated_from: Mapped[UUID | None]
     rotated_to: Mapped[UUID | None]
+    rotated_first: Mapped[UUID | None]
+    """The key that the chain of rotations began with; None in that key itself."""
     revoked_at: Mapped[datetime | None]
 
     @classmethod
@@ -93,6 +96,16 @@ class ApiKey(Base):
             expires_at=expires_at,
         )
         return row, key
+
+    @hybrid_property
+    def chain(self) -> UUID:
+        """What the keys that came of one by rotation have in common: the id of the first."""
+        return self.rotated_first or self.id
+
+    @chain.inplace.expression
+    @classmethod
+    def _chain(cls) -> ColumnElement[UUID]:
+        return func.coalesce(cls.rotated_first, cls.id)
 
     @property
     def etag(self) -> str:
@@ -133,10 +146,16 @@ class ApiKey(Base):
             operator=self.operator,
             at=at,
         )
-        row.rotated_from, self.rotated_to = self.id, row.id
+        row.rotated_from, row.rotated_first, self.rotated_to = self.id, self.chain, row.id
         self.expires_at = min(at + overlap, self.expires_at or at + overlap)
         self.version += 1
         return row, key
+
+    def end(self, *, at: datetime) -> None:
+        """Have the key open nothing any more, unless it has ended already: its successor gives way to another."""
+        if self.expires_at is None or self.expires_at > at:
+            self.expires_at = at
+            self.version += 1
 
     def _require_lasting(self, at: datetime) -> None:
         if self.rotated_to is not None:

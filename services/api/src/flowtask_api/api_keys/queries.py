@@ -23,6 +23,7 @@ HOLDER = Prepared(
         ApiKey.scopes,
         Membership.role,
         Workspace.plan,
+        ApiKey.chain.label("window"),
     )
     .join(
         Membership,
@@ -59,9 +60,9 @@ def workspace_for_a_key(workspace_id: UUID) -> Select[UUID]:
 
 
 def live_keys(workspace_id: UUID) -> Select[int]:
-    """How many of a workspace's keys open something and are not only waiting for their end after a rotation."""
-    return select(func.count()).where(
-        ApiKey.workspace_id == workspace_id, ApiKey.revoked_at.is_(None), ApiKey.rotated_to.is_(None), _NOT_EXPIRED
+    """How many of a workspace's keys open something; those of a chain of rotations are one."""
+    return select(func.count(ApiKey.chain.distinct())).where(
+        ApiKey.workspace_id == workspace_id, ApiKey.revoked_at.is_(None), _NOT_EXPIRED
     )
 
 

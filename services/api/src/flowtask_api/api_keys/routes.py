@@ -50,7 +50,7 @@ async def get_key(tx: Tx, caller: Admin, key_id: UUID, response: Response) -> En
 
 @router.patch("/{key_id}", summary="Change an API key", dependencies=[once()])
 @router.put("/{key_id}", summary="Update an API key", dependencies=[once()])
-@may_raise(KeyNotFound, KeyExpired, KeyRotated, TooManyKeys, MoreThanHeld, OperatorsKey)
+@may_raise(KeyNotFound, KeyExpired, KeyRotated, MoreThanHeld, OperatorsKey)
 async def update_key(
     tx: Tx, caller: Admin, key_id: UUID, body: UpdateKey, seen: IfMatch, response: Response
 ) -> Envelope[Key]:
@@ -66,11 +66,14 @@ async def update_key(
     summary="Rotate an API key",
     dependencies=[once(conceal="key")],
 )
-@may_raise(KeyNotFound, KeyExpired, KeyRotated, TooManyKeys, MoreThanHeld, NotTheirKey, OperatorsKey)
+@may_raise(KeyNotFound, KeyExpired, KeyRotated, MoreThanHeld, NotTheirKey, OperatorsKey)
 async def rotate_key(
     tx: Tx, caller: Admin, key_id: UUID, response: Response, body: RotateKey | None = None
 ) -> Envelope[CreatedKey]:
-    """A new key in the place of one of your own, shown in this answer alone; the old one goes on for the overlap."""
+    """A new key in the place of one of your own, shown in this answer alone; the old one goes on for the overlap.
+
+    The key that the old one itself had taken the place of ends at once.
+    """
     created = await service.rotate_key(tx, caller, key_id, body or RotateKey())
     _announce(created, response)
     return Envelope(data=created)

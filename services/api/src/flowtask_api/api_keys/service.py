@@ -28,7 +28,7 @@ from .models import ApiKey
 from .schemas import CreatedKey, CreateKey, RotateKey, UpdateKey
 
 MOST = 20
-"""How many live keys a workspace has at most; those that wait for their end after a rotation do not count."""
+"""How many live keys a workspace has at most; a key and the one that it gives way to after a rotation count as one."""
 
 
 async def create_key(
@@ -103,13 +103,17 @@ async def update_key(tx: AsyncSession, caller: Caller, key_id: UUID, body: Updat
 
 
 async def rotate_key(tx: AsyncSession, caller: Caller, key_id: UUID, body: RotateKey) -> CreatedKey:
-    """A new key in the place of one of the caller's own, which ends after the overlap."""
+    """A new key in the place of one of the caller's own, which ends after the overlap; the one before that ends now."""
     key = await _locked(tx, caller, key_id)
     if key.user_id != caller.user_id:
         raise NotTheirKey
     _require_held(caller, key.scopes, operator=key.operator)
-    overlap = timedelta(seconds=body.overlap_seconds)
-    row, secret = key.rotate(overlap=overlap, expires_at=body.expires_at, at=utc_now())
+    overlap, now = timedelta(seconds=body.overlap_seconds), utc_now()
+    row, secret = key.rotate(overlap=overlap, expires_at=body.expires_at, at=now)
+    if key.rotated_from is not None:
+        before = await tx.scalar(queries.key(caller.workspace_id, key.rotated_from).with_for_update())
+        if before is not None:
+            before.end(at=now)
     tx.add(row)
     await tx.flush()
     details: dict[str, JsonValue] = {"rotatedTo": str(row.id), "overlapSeconds": body.overlap_seconds}

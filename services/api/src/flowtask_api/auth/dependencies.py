@@ -5,25 +5,26 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from flowtask_contracts.errors import Forbidden, RateLimited, Unauthorized, ValidationFailed
+from flowtask_contracts.errors import FlowTaskError, Forbidden, RateLimited, Unauthorized, ValidationFailed
 from flowtask_kit.database.direct import Direct
 from flowtask_kit.http.middleware import logged_with
 
 from ..http.dependencies import resources_of
 from ..http.refusals import may_raise
-from ..rate_limits.dependencies import limit_caller, limit_failures
-from .errors import MissingScope
-from .models import Caller
+from ..rate_limits.dependencies import limit_caller, limit_expired, limit_failures
+from .errors import Expired, MissingScope, Unjudged
+from .models import Caller, Proven
 from .scopes import Access
 
 
 class Authenticator(Protocol):
     """Knows one kind of credential."""
 
-    async def __call__(self, direct: Direct, request: Request) -> Caller | None:
-        """The caller that the request's headers prove; None where they hold no credential of this kind, or no valid one.
+    async def __call__(self, direct: Direct, request: Request) -> Proven | None:
+        """What the credential of the request proves; None where there is none of this kind, or no valid one.
 
-        May say what is wrong with a credential of its kind: an Unauthorized of its own counts as a failure of the address.
+        May say what is wrong with a credential of its kind: Unauthorized, Expired or Unjudged. What is wrong with the rest
+        of the request is said in what it proves, so that it counts.
         """
 
 
@@ -41,23 +42,29 @@ async def identify(request: Request) -> Caller:
     that asks too often. From here on the answer, whatever it will be, tells the limits.
     """
     try:
-        caller = await _known(request)
-    except Unauthorized:
+        quota, caller = await _proven(request)
+    except Expired as error:
+        await limit_expired(request, error.holder)
+        raise
+    except (Unauthorized, Unjudged):
         await limit_failures(request)
         raise
+    if isinstance(caller, FlowTaskError):
+        await limit_caller(request, quota)
+        raise caller
     request.state.caller = caller
     logged_with(request, workspace_id=caller.workspace_id, key_id=caller.key_id)
-    await limit_caller(request, caller)
+    await limit_caller(request, quota)
     return caller
 
 
-async def _known(request: Request) -> Caller:
+async def _proven(request: Request) -> Proven:
     authenticators: Sequence[Authenticator] = request.app.state.authenticators
     direct = resources_of(request).direct
     for authenticator in authenticators:
-        caller = await authenticator(direct, request)
-        if caller is not None:
-            return caller
+        proven = await authenticator(direct, request)
+        if proven is not None:
+            return proven
     raise Unauthorized
 
 

@@ -1,10 +1,22 @@
-"""Why a known caller may not do something."""
+"""What is wrong with a credential, and why a known caller may not do something."""
 
 from collections.abc import Sequence
 
-from flowtask_contracts.errors import ErrorDetail, Forbidden
+from flowtask_contracts.errors import ErrorDetail, Forbidden, ServiceUnavailable, Unauthorized
 
 from .scopes import Access
+
+
+class Expired(Unauthorized):
+    """The credential is genuine and over: nobody has guessed it, and it counts for its `holder` and not for an address."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__()
+        self.holder = holder
+
+
+class Unjudged(ServiceUnavailable):
+    """Nobody can say now whether the credential is good; until then it is none."""
 
 
 class MissingScope(Forbidden):

@@ -1,10 +1,13 @@
 """Who is calling."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from flowtask_contracts.resources import Plan, Role
+from flowtask_contracts.errors import FlowTaskError
+from flowtask_contracts.resources import Role
 
+from ..rate_limits.models import Quota
 from .scopes import Access, permits
 
 
@@ -20,13 +23,7 @@ class Caller:
     role: Role
     key_id: UUID | None
     operator: bool
-    plan: Plan = Plan.FREE
     scopes: frozenset[str] | None = None
-
-    @property
-    def credential(self) -> str:
-        """What is counted when limits are per credential: the API key, else the user."""
-        return str(self.key_id or self.user_id)
 
     @property
     def actor(self) -> str:
@@ -41,3 +38,10 @@ class Caller:
     def permits(self, access: Access) -> bool:
         """Whether the credential is for this; what the role allows is asked besides."""
         return self.scopes is None or permits(self.scopes, access)
+
+
+class Proven(NamedTuple):
+    """What a genuine credential comes to: a request that counts, whoever calls, or whatever refuses them."""
+
+    quota: Quota
+    caller: Caller | FlowTaskError

@@ -89,9 +89,15 @@ class Unmatched:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or end a lifespan or socket as the framework does."""
-        if scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PREFIX}/"):
-            await _identify(scope, receive)
+        if scope["type"] == "http":
+            await known_below_the_prefix(scope, receive)
         await self._not_found(scope, receive, send)
+
+
+async def known_below_the_prefix(scope: Scope, receive: Receive) -> None:
+    """Have it known who asks for a path below `/api/v1`, however it is spelt, before they learn that there is none."""
+    if f"{scope['path']}/".startswith(f"{PREFIX}/"):
+        await _identify(scope, receive)
 
 
 async def _identify(scope: Scope, receive: Receive) -> None:

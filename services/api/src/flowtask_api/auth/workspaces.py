@@ -23,6 +23,15 @@ def wanted_workspace(headers: Headers) -> UUID | None:
     return workspace_id
 
 
+def workspace_refusal(headers: Headers, workspace_id: UUID, *, of: str) -> ValidationFailed | None:
+    """Why the request may not name the workspace that it does, where `of` its credential there is one alone; None if it may."""
+    try:
+        wanted = wanted_workspace(headers)
+    except ValidationFailed as refusal:
+        return refusal
+    return None if wanted is None or wanted == workspace_id else refused_workspace(f"is not the workspace of {of}")
+
+
 def refused_workspace(message: str) -> ValidationFailed:
     """What is wrong with the header, as a refusal."""
     return ValidationFailed(details=[ErrorDetail(field=WORKSPACE_HEADER, message=message)])

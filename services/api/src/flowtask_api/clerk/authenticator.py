@@ -5,7 +5,9 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import Request
+from starlette.datastructures import Headers
 
+from flowtask_contracts.errors import FlowTaskError, ValidationFailed
 from flowtask_contracts.resources import Plan, Role
 from flowtask_kit import logs
 from flowtask_kit.database.direct import Direct
@@ -13,8 +15,9 @@ from flowtask_kit.database.transaction import transaction
 from flowtask_kit.service.resources import Resources
 
 from ..accounts.errors import WorkspaceNotFound
-from ..auth.models import Caller
+from ..auth.models import Caller, Proven
 from ..auth.workspaces import refused_workspace, wanted_workspace
+from ..rate_limits.models import Quota
 from ..settings import ApiSettings
 from . import queries, service
 from .claims import Rules, Session
@@ -35,24 +38,20 @@ class ClerkAuthenticator:
         self._resources = resources
         self._welcomed: OrderedDict[tuple[str, str | None], None] = OrderedDict()
 
-    async def __call__(self, direct: Direct, request: Request) -> Caller | None:
+    async def __call__(self, direct: Direct, request: Request) -> Proven | None:
         """The person whose token this is; None without a bearer token, and for an API key.
 
-        InvalidToken, TokenExpired or SignInUnavailable for the token; ValidationFailed or WorkspaceNotFound for the header.
+        InvalidToken, TokenExpired or SignInUnavailable for the token. A person without a place counts by the plan FREE.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token or token.startswith("ft_"):
             return None
         session = await self._verifier.session(token)
-        wanted = wanted_workspace(request.headers)
-        seen = (session.clerk_id, session.organization.clerk_id if session.organization else None)
-        if seen not in self._welcomed:
-            await self._welcome(session)
-            self._welcomed[seen] = None
-            if len(self._welcomed) > MOST_WELCOMED:
-                self._welcomed.popitem(last=False)
-        return await self._place(direct, session, wanted)
+        wanted, refusal = _wanted(request.headers)
+        found = await self._place(direct, session, wanted)
+        plan = Plan.FREE if found is None else Plan(found["plan"])
+        return Proven(Quota(session.holder, plan), refusal or _caller(session, wanted, found))
 
     async def close(self) -> None:
         """Let go of the connections to Clerk."""
@@ -63,23 +62,53 @@ class ClerkAuthenticator:
         async with transaction(self._resources.database, self._resources.wake) as tx:
             await service.welcome(tx, session)
 
-    async def _place(self, direct: Direct, session: Session, wanted: UUID | None) -> Caller:
-        found = await _find(direct, session, wanted)
-        if found is None or (session.organization and not service.agrees(Role(found["role"]), session.organization)):
-            await self._welcome(session)
+    async def _place(self, direct: Direct, session: Session, wanted: UUID | None) -> asyncpg.Record | None:
+        """Where the person is, or would be without the header; None when there is no such place."""
+        seen = (session.clerk_id, session.organization.clerk_id if session.organization else None)
+        try:
+            if seen not in self._welcomed:
+                await self._welcome(session)
+                self._welcomed[seen] = None
+                if len(self._welcomed) > MOST_WELCOMED:
+                    self._welcomed.popitem(last=False)
             found = await _find(direct, session, wanted)
-        if found is None:
-            raise WorkspaceNotFound
-        if session.organization is not None and wanted not in {None, found["workspace_id"]}:
-            raise refused_workspace("is not the workspace of the organization that the token is for")
-        return Caller(
-            workspace_id=found["workspace_id"],
-            user_id=found["id"],
-            role=Role(found["role"]),
-            key_id=None,
-            operator=False,
-            plan=Plan(found["plan"]),
-        )
+            if _is_news(session, wanted, found):
+                await self._welcome(session)
+                found = await _find(direct, session, wanted)
+        except WorkspaceNotFound:
+            return None
+        return found
+
+
+def _wanted(headers: Headers) -> tuple[UUID | None, FlowTaskError | None]:
+    try:
+        return wanted_workspace(headers), None
+    except ValidationFailed as refusal:
+        return None, refusal
+
+
+def _is_news(session: Session, wanted: UUID | None, found: asyncpg.Record | None) -> bool:
+    """Whether the token tells what is not known here; a workspace that the header names is for others to let people into."""
+    if session.organization is None:
+        return found is None and wanted is None
+    return found is None or not service.agrees(Role(found["role"]), session.organization)
+
+
+def _caller(session: Session, wanted: UUID | None, found: asyncpg.Record | None) -> Caller | FlowTaskError:
+    """Who calls in the workspace that the request names, or why they may not."""
+    if found is None:
+        return WorkspaceNotFound()
+    if wanted not in {None, found["workspace_id"]}:
+        if session.organization is None:
+            return WorkspaceNotFound()
+        return refused_workspace("is not the workspace of the organization that the token is for")
+    return Caller(
+        workspace_id=found["workspace_id"],
+        user_id=found["id"],
+        role=Role(found["role"]),
+        key_id=None,
+        operator=False,
+    )
 
 
 async def _find(direct: Direct, session: Session, wanted: UUID | None) -> asyncpg.Record | None:

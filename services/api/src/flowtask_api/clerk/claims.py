@@ -68,10 +68,15 @@ class Session:
     issued_at: datetime
     expires_at: float
 
+    @property
+    def holder(self) -> str:
+        """The window in which the person's requests count, whatever token carries them."""
+        return f"person:{self.clerk_id}"
+
     def check_time(self, now: float) -> None:
         """TokenExpired once it is over, by more than clocks may differ."""
         if self.expires_at + LEEWAY_SECONDS <= now:
-            raise TokenExpired
+            raise TokenExpired(self.holder)
 
 
 class _Claims(BaseModel):

@@ -2,12 +2,16 @@
 
 Unauthorized        401
 +- InvalidToken         not a session token of ours, or not any more
-+- TokenExpired         it was one: a frontend gets a new one and asks again
++- Expired
+   +- TokenExpired      it was one: a frontend gets a new one and asks again
 ServiceUnavailable  503
-+- SignInUnavailable    nobody can say now whether it is one
++- Unjudged
+   +- SignInUnavailable nobody can say now whether it is one
 """
 
-from flowtask_contracts.errors import ServiceUnavailable, Unauthorized
+from flowtask_contracts.errors import Unauthorized
+
+from ..auth.errors import Expired, Unjudged
 
 
 class InvalidToken(Unauthorized):
@@ -17,14 +21,14 @@ class InvalidToken(Unauthorized):
     challenge = 'Bearer error="invalid_token"'
 
 
-class TokenExpired(Unauthorized):
+class TokenExpired(Expired):
     """The session token was good, and its minute is over."""
 
     message = "The token has expired. Get a new one and try again."
     challenge = 'Bearer error="invalid_token", error_description="The token has expired"'
 
 
-class SignInUnavailable(ServiceUnavailable):
+class SignInUnavailable(Unjudged):
     """Clerk cannot be asked for the key of this token, so it is neither valid nor invalid."""
 
     message = "Sign-in is under maintenance. Please try again in a few moments."

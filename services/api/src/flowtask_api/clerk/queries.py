@@ -12,22 +12,25 @@ from flowtask_kit.database.prepared import Prepared
 from ..accounts.models import Membership, User, Workspace
 
 
-def _place(condition: ColumnElement[bool]) -> Prepared:
+def _place(condition: ColumnElement[bool], *first: ColumnElement[bool]) -> Prepared:
     return Prepared(
         select(User.id, Workspace.id.label("workspace_id"), Membership.role, Workspace.plan)
         .join(Membership, Membership.user_id == User.id)
         .join(Workspace, Workspace.id == Membership.workspace_id)
         .where(User.clerk_id == bindparam("clerk_id"), Workspace.erased_at.is_(None), condition)
-        .order_by(Workspace.created_at, Workspace.id)
+        .order_by(*first, Workspace.created_at, Workspace.id)
         .limit(literal_column("1"))
     )
 
 
-PERSONAL = _place(Workspace.personal & (Membership.role == literal_column(f"'{Role.OWNER.value}'")))
+_OWN = Workspace.personal & (Membership.role == literal_column(f"'{Role.OWNER.value}'"))
+_WANTED = Workspace.id == cast(bindparam("workspace"), Uuid())
+
+PERSONAL = _place(_OWN)
 """The place of `clerk_id` in the workspace that is theirs alone."""
 
-IN_WORKSPACE = _place(Workspace.id == cast(bindparam("workspace"), Uuid()))
-"""The place of `clerk_id` in the `workspace` of that id."""
+IN_WORKSPACE = _place(_WANTED | _OWN, _WANTED.desc())
+"""The place of `clerk_id` in the `workspace` of that id; without one there, the place in the workspace that is theirs alone."""
 
 IN_ORGANIZATION = _place(Workspace.clerk_organization_id == bindparam("organization"))
 """The place of `clerk_id` in the workspace of that `organization`."""

@@ -42,7 +42,7 @@ HEADERS: dict[str, Any] = {
 LIMITS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy")
 
 _LIMITED = frozenset({200, 201, 202, 204, 304, 401, 403, 409, 412, 429})
-"""The statuses whose every answer comes after the request was counted; a 404 can come before, for a path that none can have."""
+"""The statuses whose every answer comes after the request was counted; a 404 can come from outside `/api/v1`, where dots in a path lead."""
 
 
 def headers_of(status: int, more: tuple[str, ...] = ()) -> dict[str, Any]:

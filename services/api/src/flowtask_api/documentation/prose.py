@@ -57,7 +57,9 @@ In any 60 seconds a key may make so many requests, and among them so many writes
 Every answer to a request that was counted tells the limit that is nearest to its end: `X-RateLimit-Limit`, `X-RateLimit-Remaining`, and `X-RateLimit-Reset`,
 the Unix time at which the oldest call that counts leaves the window; `RateLimit` and `RateLimit-Policy` tell the same in
 the IETF's words. One request too many is a 429 (`RATE_LIMIT_EXCEEDED`) that was not counted: wait the seconds that
-`Retry-After` names, and send it again. An address whose keys are refused too often gets 429 too.
+`Retry-After` names, and send it again. The keys of a workspace may together ask as often as 20 of them, and a key counts on
+in the window of the one that it was rotated from. A person who is signed in has the limits of a key. An address whose
+credentials are refused too often gets 429 instead of 401; good ones pass from there.
 
 ## Idempotency
 

@@ -62,6 +62,7 @@ NO_PERSON: frozenset[tuple[str, str]] = frozenset(
     {
         ("api_keys", "id"),
         ("api_keys", "name"),
+        ("api_keys", "rotated_first"),
         ("api_keys", "rotated_from"),
         ("api_keys", "rotated_to"),
         ("audit_entries", "command_id"),

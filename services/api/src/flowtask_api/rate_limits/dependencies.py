@@ -6,15 +6,14 @@ from fastapi import Request
 
 from flowtask_kit.http.middleware import answer_headers
 
-from ..auth.models import Caller
 from .headers import headers_of
 from .limiter import Limiter
-from .models import Decision
+from .models import Decision, Quota
 
 
-async def limit_caller(request: Request, caller: Caller) -> None:
+async def limit_caller(request: Request, quota: Quota) -> None:
     """Count the request of a credential; RateLimited when it is one too many. The answer tells the limits either way."""
-    decision = await _limiter(request).request(caller.credential, caller.plan, request.method)
+    decision = await _limiter(request).request(quota, request.method)
     _settle(request, decision)
 
 
@@ -25,6 +24,11 @@ async def limit_failures(request: Request) -> None:
     """
     decision = await _limiter(request).failure(network_of(request.client.host if request.client else ""))
     _settle(request, decision)
+
+
+async def limit_expired(request: Request, holder: str) -> None:
+    """Count a credential that was genuine and is over; RateLimited when its holder has come with such too often."""
+    _settle(request, await _limiter(request).expired(holder))
 
 
 def network_of(address: str) -> str:

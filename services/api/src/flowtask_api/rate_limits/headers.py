@@ -13,7 +13,11 @@ from .models import WINDOW_SECONDS, Decision
 def headers_of(decision: Decision) -> list[tuple[bytes, bytes]]:
     """The headers of an answer; those that know one limit tell the one nearest to its end."""
     room = decision.tightest
-    policy = ", ".join(f'"{each.limit.name}";q={each.limit.most};w={WINDOW_SECONDS}' for each in decision.rooms)
+    policy = ", ".join(
+        f'"{each.limit.name}";q={each.limit.most};w={WINDOW_SECONDS}'
+        for each in decision.rooms
+        if each is room or not each.limit.wide
+    )
     return [
         (b"x-ratelimit-limit", b"%d" % room.limit.most),
         (b"x-ratelimit-remaining", b"%d" % room.remaining),
