@@ -17,6 +17,7 @@ from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
+from .health import answers as health_answers
 from .keyring import KeyRing
 from .settings import DispatcherSettings
 from .transport import AddressPolicy
@@ -36,6 +37,7 @@ def create_app(settings: DispatcherSettings) -> FastAPI:
     )
     endpoint_answers.register(answers, rules)
     delivery_answers.register(answers, dispatcher.wake)
+    health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
     erasures = erasing(resources.database, resources.wake, settle=claim)
     erasure_consumers.register(Consumers(resources.bus, resources.database, resources.wake, FailedMessage), erasures)

@@ -125,16 +125,39 @@ class Trigger(StrEnum):
     RECOVERY = "recovery"
 
 
+class Header(Contract):
+    """A header as it was sent."""
+
+    name: str = Field(examples=["Content-Type"])
+    value: str = Field(examples=["application/json"])
+
+
 class Attempt(Contract):
-    """One request and what came back: a status code, or an error where there was no answer."""
+    """One request and what came back: a status code, or an error where there was no answer.
+
+    Times are milliseconds, null for what did not take place: on a connection that was kept there is only `firstByteMs`.
+    """
 
     number: int = Field(examples=[1])
     trigger: Trigger
     at: Instant
     duration_ms: int = Field(examples=[42])
+    dns_ms: float | None = Field(default=None, examples=[None])
+    connect_ms: float | None = Field(default=None, examples=[None])
+    tls_ms: float | None = Field(default=None, examples=[None])
+    first_byte_ms: float | None = Field(default=None, examples=[41.3])
     status_code: int | None = Field(examples=[204])
-    error: str | None = Field(examples=[None])
-    response_body: str | None = Field(examples=[None])
+    error: str | None = Field(
+        default=None, description="Why there was no answer, in words.", examples=["The certificate has expired."]
+    )
+    error_code: str | None = Field(default=None, description="The same as a code.", examples=["tls_expired"])
+    trace_id: str | None = Field(default=None, examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
+    request_headers: tuple[Header, ...] = ()
+    response_headers: tuple[Header, ...] = ()
+    response_body: str | None = Field(
+        default=None, description="The first 16 KiB, as text.", examples=['{"received": true}']
+    )
+    response_truncated: bool = Field(default=False, description="Whether the answer was longer, or broke off.")
 
 
 class Delivery(Contract):
@@ -155,9 +178,9 @@ class Delivery(Contract):
 
 
 class DeliveryDetail(Delivery):
-    """A delivery with its body and every attempt, oldest first."""
+    """A delivery with its body, null once its event was erased, and every attempt, oldest first."""
 
-    payload: dict[str, JsonValue] = Field(
+    payload: dict[str, JsonValue] | None = Field(
         examples=[{"event": "task.completed", "data": {"title": "Write the launch announcement", "status": "DONE"}}]
     )
     attempt_log: tuple[Attempt, ...]
@@ -175,6 +198,27 @@ class Deliveries(Contract):
 
     items: tuple[Delivery, ...]
     next_cursor: str | None
+
+
+class Health(Contract):
+    """How attempts at an endpoint went within a time: `1h`, `24h` or `7d`. Times are those of all attempts, within a tenth or so."""
+
+    window: str = Field(examples=["1h"])
+    attempts: int = Field(examples=[1200])
+    delivered: int = Field(examples=[1188])
+    success_rate: float | None = Field(description="Null without attempts.", examples=[0.99])
+    p50_ms: float | None = Field(examples=[38.5])
+    p95_ms: float | None = Field(examples=[112.0])
+
+
+class EndpointHealth(Contract):
+    """How an endpoint has been doing."""
+
+    circuit: Circuit
+    held_until: Instant | None = Field(examples=[None])
+    disabled_at: Instant | None = Field(examples=[None])
+    disabled_reason: DisabledReason | None = Field(examples=[None])
+    windows: tuple[Health, ...]
 
 
 class Done(Contract):
@@ -227,6 +271,15 @@ class GetEndpoint(WebhookCommand):
     endpoint_id: UUID
 
 
+class GetEndpointHealth(WebhookCommand):
+    """How one endpoint has been doing in the last hour, day and week."""
+
+    verb = "endpoint-health"
+    answer = EndpointHealth
+
+    endpoint_id: UUID
+
+
 class UpdateEndpoint(WebhookCommand):
     """Change the given fields; the others stay. `description`, `rate_limit` and `max_concurrency` may be taken away by null."""
 
@@ -258,15 +311,17 @@ class DeleteEndpoint(WebhookCommand):
 
 
 class ListDeliveries(WebhookCommand):
-    """An endpoint's deliveries, newest event first."""
+    """Deliveries of the workspace, or of one endpoint, newest event first."""
 
     verb = "list-deliveries"
     answer = Deliveries
 
-    endpoint_id: UUID
+    endpoint_id: UUID | None = None
+    resource_id: Text | None = None
     status: DeliveryStatus | None = None
     event: Text | None = None
     since: Instant | None = None
+    until: Instant | None = None
     cursor: Text | None = None
     limit: int = Field(default=20, ge=1, le=100)
 
@@ -288,3 +343,13 @@ class RetryDelivery(WebhookCommand):
     changes = True
 
     delivery_id: UUID
+
+
+class EraseEvent(WebhookCommand):
+    """Remove the content of one event: its payload, and what was sent and answered. What is still due is cancelled."""
+
+    verb = "erase-event"
+    answer = Done
+    changes = True
+
+    event_id: UUID

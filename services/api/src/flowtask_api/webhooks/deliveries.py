@@ -3,18 +3,19 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, status
+from fastapi import Query, Response, status
 
 from flowtask_contracts.commands.webhooks import Delivery, DeliveryDetail
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
+from ..audit.asking import AskingRecorded
 from ..auth.dependencies import Admin
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from ..idempotency.dependencies import IdempotencyKey
 from . import service
-from .schemas import ListDeliveriesQuery
+from .schemas import ListDeliveriesQuery, SearchDeliveriesQuery
 
 router = api_router("Webhook deliveries", resource=Resource.WEBHOOKS)
 
@@ -28,6 +29,15 @@ async def list_deliveries(
     return Envelope(data=page.items, meta=CursorMeta(per_page=asked.per_page, next_cursor=page.next_cursor))
 
 
+@router.get("/deliveries", summary="Search deliveries")
+async def search_deliveries(
+    caller: Admin, commands: Asking, asked: Annotated[SearchDeliveriesQuery, Query()]
+) -> Envelope[tuple[Delivery, ...]]:
+    """Deliveries to all endpoints of the workspace, newest event first: by resource, type, status and time."""
+    page = await service.list_deliveries(commands, caller, None, asked)
+    return Envelope(data=page.items, meta=CursorMeta(per_page=asked.per_page, next_cursor=page.next_cursor))
+
+
 @router.get("/deliveries/{delivery_id}", summary="Get a delivery")
 async def get_delivery(caller: Admin, commands: Asking, delivery_id: UUID) -> Envelope[DeliveryDetail]:
     """One delivery with its body and every attempt."""
@@ -38,3 +48,14 @@ async def get_delivery(caller: Admin, commands: Asking, delivery_id: UUID) -> En
 async def retry_delivery(caller: Admin, commands: Asking, key: IdempotencyKey, delivery_id: UUID) -> Envelope[Delivery]:
     """Attempt a delivery once more now, outside its schedule."""
     return Envelope(data=await service.retry_delivery(commands, caller, delivery_id, key))
+
+
+@router.delete(
+    "/events/{event_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Erase an event"
+)
+async def erase_event(caller: Admin, commands: AskingRecorded, key: IdempotencyKey, event_id: UUID) -> None:
+    """Remove the content of one event: its payload, and what was sent and answered.
+
+    That it was, and when, stays on record; what is still due is cancelled. An attempt under way may still arrive.
+    """
+    await service.erase_event(commands, caller, event_id, key)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Response, status
 
-from flowtask_contracts.commands.webhooks import Endpoint
+from flowtask_contracts.commands.webhooks import Endpoint, EndpointHealth
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
 from ..audit.asking import AskingRecorded
@@ -47,6 +47,12 @@ async def create_webhook(
 async def get_webhook(caller: Admin, commands: Asking, webhook_id: UUID) -> Envelope[Webhook]:
     """One endpoint, without its secret."""
     return Envelope(data=await service.get_webhook(commands, caller, webhook_id))
+
+
+@router.get("/{webhook_id}/health", summary="Get a webhook's health")
+async def get_health(caller: Admin, commands: Asking, webhook_id: UUID) -> Envelope[EndpointHealth]:
+    """How its attempts went in the last hour, day and week, and whether it is sent to at all."""
+    return Envelope(data=await service.get_health(commands, caller, webhook_id))
 
 
 @router.patch("/{webhook_id}", summary="Change a webhook")

@@ -94,3 +94,14 @@ class ListDeliveriesQuery(CursorQuery):
     status: DeliveryStatus | None = None
     event: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.\-]{1,100}$", description="An event type.")
     since: Instant | None = Field(default=None, description="Only deliveries of events at or after this moment.")
+    until: Instant | None = Field(default=None, description="Only deliveries of events before this moment.")
+
+
+class SearchDeliveriesQuery(ListDeliveriesQuery):
+    """Which deliveries to list, of all endpoints."""
+
+    resource_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.\-]{1,100}$",
+        description="The task, project or other resource that the events are of.",
+    )

@@ -11,9 +11,12 @@ from flowtask_contracts.commands.webhooks import (
     Delivery,
     DeliveryDetail,
     Done,
+    EndpointHealth,
     Endpoints,
+    EraseEvent,
     GetDelivery,
     GetEndpoint,
+    GetEndpointHealth,
     ListDeliveries,
     ListEndpoints,
     RetryDelivery,
@@ -24,7 +27,14 @@ from flowtask_kit.bus.commands import Commands, command_id
 from ..audit.asking import Recording
 from ..auth.models import Caller
 from ..http.paging import CursorQuery
-from .schemas import CreatedWebhook, CreateWebhook, ListDeliveriesQuery, UpdateWebhook, Webhook
+from .schemas import (
+    CreatedWebhook,
+    CreateWebhook,
+    ListDeliveriesQuery,
+    SearchDeliveriesQuery,
+    UpdateWebhook,
+    Webhook,
+)
 
 _UNTOLD = frozenset({"url", "description"})
 """The one may hold a secret, the other anything."""
@@ -53,6 +63,12 @@ async def list_webhooks(commands: Commands, caller: Caller, asked: CursorQuery) 
 async def get_webhook(commands: Commands, caller: Caller, webhook_id: UUID) -> Webhook:
     """One endpoint."""
     return await commands.ask(GetEndpoint(workspace_id=caller.workspace_id, endpoint_id=webhook_id), Webhook)
+
+
+async def get_health(commands: Commands, caller: Caller, webhook_id: UUID) -> EndpointHealth:
+    """How an endpoint has been doing."""
+    command = GetEndpointHealth(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
+    return await commands.ask(command, EndpointHealth)
 
 
 async def update_webhook(
@@ -85,15 +101,17 @@ async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID, 
 
 
 async def list_deliveries(
-    commands: Commands, caller: Caller, webhook_id: UUID, asked: ListDeliveriesQuery
+    commands: Commands, caller: Caller, webhook_id: UUID | None, asked: ListDeliveriesQuery
 ) -> Deliveries:
-    """An endpoint's deliveries, newest event first."""
+    """Deliveries to an endpoint, or to all of the workspace, newest event first."""
     command = ListDeliveries(
         workspace_id=caller.workspace_id,
         endpoint_id=webhook_id,
+        resource_id=asked.resource_id if isinstance(asked, SearchDeliveriesQuery) else None,
         status=asked.status,
         event=asked.event,
         since=asked.since,
+        until=asked.until,
         cursor=asked.cursor,
         limit=asked.per_page,
     )
@@ -111,3 +129,11 @@ async def retry_delivery(commands: Commands, caller: Caller, delivery_id: UUID, 
         workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), delivery_id=delivery_id
     )
     return await commands.ask(command, Delivery)
+
+
+async def erase_event(commands: Recording, caller: Caller, event_id: UUID, key: str | None) -> None:
+    """Remove the content of one event."""
+    command = EraseEvent(
+        workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), event_id=event_id
+    )
+    await commands.ask(caller, command, Done, "event.erased", target=event_id)

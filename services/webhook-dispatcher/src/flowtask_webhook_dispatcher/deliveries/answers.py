@@ -6,7 +6,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
-from flowtask_contracts.commands.webhooks import GetDelivery, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands.webhooks import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_kit.bus.answers import Answers
 
 from . import service
@@ -23,3 +23,4 @@ def register(answers: Answers, wake: Callable[[], None]) -> None:
     answers.to(ListDeliveries, service.page)
     answers.to(GetDelivery, service.get)
     answers.to(RetryDelivery, retry)
+    answers.to(EraseEvent, service.erase)

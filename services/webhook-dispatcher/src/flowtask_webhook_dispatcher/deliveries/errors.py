@@ -13,3 +13,15 @@ class EndpointIsGone(Conflict):
     """There is nowhere to send it."""
 
     message = "The webhook of this delivery was deleted"
+
+
+class EventNotFound(NotFound):
+    """No such event in the caller's workspace."""
+
+    message = "Event not found"
+
+
+class EventIsErased(Conflict):
+    """There is nothing left to send."""
+
+    message = "The content of this event was erased"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, LargeBinary, text
+from sqlalchemy import REAL, BigInteger, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.commands.webhooks import Attempt as AttemptView
 from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
-from flowtask_contracts.commands.webhooks import DeliveryStatus, DisabledReason, RetryOn, Trigger
+from flowtask_contracts.commands.webhooks import DeliveryStatus, DisabledReason, Header, RetryOn, Trigger
 
 from ..database import Base
 
@@ -128,6 +128,7 @@ class Message(Base):
     resource_id: Mapped[str]
     stream_seq: Mapped[int] = mapped_column(BigInteger)
     payload: Mapped[bytes] = mapped_column(LargeBinary)
+    erased_at: Mapped[datetime | None]
     received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
@@ -140,6 +141,9 @@ class Delivery(Base):
     __tablename__ = "deliveries"
     __table_args__ = (
         Index("ix_deliveries_endpoint_id_event_id", "endpoint_id", "event_id"),
+        Index("ix_deliveries_workspace", "workspace_id", "event_id"),
+        Index("ix_deliveries_resource", "resource_id", "event_id"),
+        Index("ix_deliveries_undelivered", "workspace_id", "event_id", postgresql_where=text("status <> 'delivered'")),
         Index("ix_deliveries_recoverable", "endpoint_id", "last_attempt_at", postgresql_where=text("recoverable")),
         {"postgresql_partition_by": "RANGE (event_id)"},
     )
@@ -190,7 +194,16 @@ class Attempt(Base):
     duration_ms: Mapped[int]
     status_code: Mapped[int | None]
     error: Mapped[str | None]
+    error_code: Mapped[str | None]
+    dns_ms: Mapped[float | None] = mapped_column(REAL)
+    connect_ms: Mapped[float | None] = mapped_column(REAL)
+    tls_ms: Mapped[float | None] = mapped_column(REAL)
+    first_byte_ms: Mapped[float | None] = mapped_column(REAL)
+    trace_id: Mapped[str | None]
+    request_headers: Mapped[bytes | None] = mapped_column(LargeBinary)
+    response_headers: Mapped[bytes | None] = mapped_column(LargeBinary)
     response_body: Mapped[str | None]
+    response_truncated: Mapped[bool] = mapped_column(server_default=text("false"))
 
     def view(self) -> AttemptView:
         """What the owner sees."""
@@ -199,10 +212,29 @@ class Attempt(Base):
             trigger=Trigger(self.trigger),
             at=self.at,
             duration_ms=self.duration_ms,
+            dns_ms=_rounded(self.dns_ms),
+            connect_ms=_rounded(self.connect_ms),
+            tls_ms=_rounded(self.tls_ms),
+            first_byte_ms=_rounded(self.first_byte_ms),
             status_code=self.status_code,
             error=self.error,
+            error_code=self.error_code,
+            trace_id=self.trace_id,
+            request_headers=headers_of(self.request_headers),
+            response_headers=headers_of(self.response_headers),
             response_body=self.response_body,
+            response_truncated=self.response_truncated,
         )
+
+
+def headers_of(kept: bytes | None) -> tuple[Header, ...]:
+    """Headers as they are kept: `name: value`, a line each, in Latin-1."""
+    lines = (kept or b"").decode("latin-1").split("\n")
+    return tuple(Header(name=name, value=value) for name, _, value in (line.partition(": ") for line in lines) if name)
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 1)
 
 
 class Due(Base):

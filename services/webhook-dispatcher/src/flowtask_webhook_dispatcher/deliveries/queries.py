@@ -3,29 +3,37 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, Update, case, func, select, update
+from sqlalchemy import Delete, Select, Update, case, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from flowtask_contracts.commands.webhooks import DeliveryStatus, ListDeliveries, Trigger
 
+from .cursors import Place
 from .identity import events_of_the_millisecond, first_id_of
 from .models import Attempt, Delivery, Due, Message
 
 
-def deliveries(command: ListDeliveries, before: UUID | None) -> Select[Delivery, datetime]:
-    """An endpoint's deliveries with the time of the next attempt, newest event first."""
-    statement = _with_due().where(
-        Delivery.workspace_id == command.workspace_id, Delivery.endpoint_id == command.endpoint_id
-    )
+def deliveries(command: ListDeliveries, before: Place | None) -> Select[Delivery, datetime]:
+    """Deliveries of a workspace with the time of the next attempt, newest event first."""
+    statement = _with_due().where(Delivery.workspace_id == command.workspace_id)
+    if command.endpoint_id is not None:
+        statement = statement.where(Delivery.endpoint_id == command.endpoint_id)
+    if command.resource_id is not None:
+        statement = statement.where(Delivery.resource_id == command.resource_id)
     if before is not None:
-        statement = statement.where(Delivery.event_id < before)
+        statement = statement.where(tuple_(Delivery.event_id, Delivery.endpoint_id) < before)
     if command.since is not None:
         statement = statement.where(Delivery.event_id >= first_id_of(command.since))
+    if command.until is not None:
+        statement = statement.where(Delivery.event_id < first_id_of(command.until))
     if command.status is not None:
         statement = statement.where(Delivery.status == command.status)
+        if command.status is not DeliveryStatus.DELIVERED:
+            statement = statement.where(text("deliveries.status <> 'delivered'"))  # which an index knows
     if command.event is not None:
         statement = statement.where(Delivery.type == command.event)
-    return statement.order_by(Delivery.event_id.desc()).limit(command.limit + 1)
+    return statement.order_by(Delivery.event_id.desc(), Delivery.endpoint_id.desc()).limit(command.limit + 1)
 
 
 def delivery(workspace_id: UUID, delivery_id: UUID) -> Select[Delivery, datetime]:
@@ -84,6 +92,37 @@ def pending_again(delivery: Delivery) -> Update:
             Delivery.status != DeliveryStatus.DELIVERED,
         )
         .values(status=DeliveryStatus.PENDING)
+    )
+
+
+def erase_message(workspace_id: UUID, event_id: UUID) -> ReturningUpdate[UUID]:
+    """Forget what an event said; it stays known that there was one."""
+    return (
+        update(Message)
+        .where(Message.event_id == event_id, Message.workspace_id == workspace_id)
+        .values(payload=b"{}", erased_at=func.coalesce(Message.erased_at, func.now()))
+        .returning(Message.event_id)
+    )
+
+
+def erase_attempts(event_id: UUID) -> Update:
+    """Forget what was sent and answered."""
+    nothing = {"request_headers": None, "response_headers": None, "response_body": None}
+    return update(Attempt).where(Attempt.event_id == event_id).values(nothing)
+
+
+def nothing_due(event_id: UUID) -> Delete:
+    """What waits for another attempt does not any more."""
+    return delete(Due).where(Due.event_id == event_id)
+
+
+def cancelled(event_id: UUID) -> Update:
+    """Deliveries that waited are cancelled, and none is owed another round."""
+    waiting = Delivery.status == DeliveryStatus.PENDING
+    return (
+        update(Delivery)
+        .where(Delivery.event_id == event_id, waiting | Delivery.recoverable)
+        .values(status=case((waiting, DeliveryStatus.CANCELLED), else_=Delivery.status), recoverable=False)
     )
 
 

@@ -5,28 +5,37 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from flowtask_contracts.commands.webhooks import Deliveries, DeliveryDetail, GetDelivery, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands.webhooks import (
+    Deliveries,
+    DeliveryDetail,
+    Done,
+    EraseEvent,
+    GetDelivery,
+    ListDeliveries,
+    RetryDelivery,
+)
 from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
-from flowtask_kit.cursors import cursor_id
 
 from ..dispatch.payload import PublicEvent
 from ..endpoints import queries as endpoint_queries
 from ..endpoints.errors import EndpointNotFound
 from . import queries
-from .errors import DeliveryNotFound, EndpointIsGone
+from .cursors import cursor_of, place_of
+from .errors import DeliveryNotFound, EndpointIsGone, EventIsErased, EventNotFound
 from .models import Delivery
 
 
 async def page(tx: AsyncSession, command: ListDeliveries) -> Deliveries:
-    """A page of an endpoint's deliveries, newest first; the cursor is the last event id seen."""
-    known = await tx.scalar(endpoint_queries.any_endpoint(command.workspace_id, command.endpoint_id))
-    if known is None:
-        raise EndpointNotFound
-    rows = (await tx.execute(queries.deliveries(command, cursor_id(command.cursor)))).all()
+    """A page of deliveries, newest first; the cursor is the last delivery id seen."""
+    if command.endpoint_id is not None:
+        known = await tx.scalar(endpoint_queries.any_endpoint(command.workspace_id, command.endpoint_id))
+        if known is None:
+            raise EndpointNotFound
+    rows = (await tx.execute(queries.deliveries(command, place_of(command.cursor)))).all()
     shown = rows[: command.limit]
     return Deliveries(
         items=tuple(delivery.view(due_at) for delivery, due_at in shown),
-        next_cursor=str(shown[-1][0].event_id) if len(rows) > command.limit else None,
+        next_cursor=cursor_of(shown[-1][0].event_id, shown[-1][0].endpoint_id) if len(rows) > command.limit else None,
     )
 
 
@@ -35,10 +44,12 @@ async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
     delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id)
     message = (await tx.scalars(queries.message(delivery.event_id))).one()
     attempts = (await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id))).all()
-    event = PublicEvent.parse(message.payload)
+    payload = None
+    if message.erased_at is None:
+        payload = PublicEvent.parse(message.payload).document_for(delivery.delivery_id)
     return DeliveryDetail(
         **dict(delivery.view(due_at)),
-        payload=event.document_for(delivery.delivery_id),
+        payload=payload,
         attempt_log=tuple(attempt.view() for attempt in attempts),
     )
 
@@ -50,10 +61,25 @@ async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
     if endpoint is None:
         raise EndpointIsGone
     message = (await tx.scalars(queries.message(delivery.event_id))).one()
+    if message.erased_at is not None:
+        raise EventIsErased
     await tx.execute(queries.due_now(delivery, message.stream_seq))
     await tx.execute(queries.pending_again(delivery))
     delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id, fresh=True)
     return delivery.view(due_at)
+
+
+async def erase(tx: AsyncSession, command: EraseEvent) -> Done:
+    """Forget what an event said and what was answered to it; that it was, and when, stays on record. Repeating changes nothing."""
+    if await tx.scalar(queries.erase_message(command.workspace_id, command.event_id)) is None:
+        raise EventNotFound
+    for statement in (
+        queries.erase_attempts(command.event_id),
+        queries.nothing_due(command.event_id),
+        queries.cancelled(command.event_id),
+    ):
+        await tx.execute(statement, execution_options={"synchronize_session": False})
+    return Done()
 
 
 async def _delivery(

@@ -205,9 +205,14 @@ def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
         [entry.result.at for entry, _ in settled],
         [entry.result.duration_ms for entry, _ in settled],
         [entry.result.status_code for entry, _ in settled],
-        [entry.result.error for entry, _ in settled],
-        [entry.result.response_body for entry, _ in settled],
+        *([getattr(entry.result, name) for entry, _ in settled] for name in _LOGGED),
     )
+
+
+_LOGGED = (
+    *("error", "error_code", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "trace_id"),
+    *("request_headers", "response_headers", "response_body", "response_truncated"),
+)
 
 
 def _recoverable(entry: Attempted, following: Next) -> bool:

@@ -2,7 +2,13 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-ATTEMPTS = Counter("flowtask_webhook_attempts_total", "Attempts by what came back.", ("outcome",))
+ATTEMPTS = Counter(
+    "flowtask_webhook_attempts_total",
+    "Attempts by what they came to (delivered, failed, refused) and status class; `none` where no answer came.",
+    ("outcome", "status"),
+)
+NO_ANSWERS = Counter("flowtask_webhook_no_answers_total", "Attempts without an answer, by reason.", ("reason",))
+RETRIES = Counter("flowtask_webhook_retries_total", "Attempts after the first, by number of the try.", ("number",))
 ATTEMPT_SECONDS = Histogram(
     "flowtask_webhook_attempt_seconds",
     "Time from the start of an attempt to its answer.",
@@ -13,6 +19,13 @@ FIRST_ATTEMPT_SECONDS = Histogram(
     "Time from the event to the start of its first attempt.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0),
 )
+END_TO_END_SECONDS = Histogram(
+    "flowtask_webhook_end_to_end_seconds",
+    "Time from the event to its delivery.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86400.0),
+)
+CIRCUITS = Gauge("flowtask_webhook_circuits", "Endpoints whose circuit is not closed, by state.", ("state",))
+DISABLED = Gauge("flowtask_webhook_disabled_endpoints", "Endpoints that their receivers have ended.")
 IN_FLIGHT = Gauge("flowtask_webhook_in_flight", "Attempts under way in this process.")
 IN_HAND = Gauge("flowtask_webhook_in_hand", "Stream messages pulled and not yet acknowledged by this process.")
 DEFERRED = Counter("flowtask_webhook_deferred_total", "Deliveries that became due rows, by reason.", ("reason",))

@@ -14,9 +14,11 @@ _RECORD = """
     result AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
                              $8::bool[], $9::text[], $10::timestamptz[], $11::int[], $12::int[], $13::text[],
-                             $14::text[])
+                             $14::text[], $15::real[], $16::real[], $17::real[], $18::real[], $19::text[],
+                             $20::bytea[], $21::bytea[], $22::text[], $23::bool[])
         AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable,
-             trigger, at, duration_ms, status_code, error, response_body)
+             trigger, at, duration_ms, status_code, error, error_code, dns_ms, connect_ms, tls_ms, first_byte_ms, trace_id,
+             request_headers, response_headers, response_body, response_truncated)
     ), recorded AS (
         INSERT INTO webhooks.deliveries AS d
             (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, attempts,
@@ -34,8 +36,12 @@ _RECORD = """
         RETURNING d.event_id, d.endpoint_id, d.delivery_id, d.attempts, d.status
     ), logged AS (
         INSERT INTO webhooks.attempts
-            (event_id, endpoint_id, attempt_no, trigger, at, duration_ms, status_code, error, response_body)
-        SELECT event_id, endpoint_id, recorded.attempts, trigger, at, duration_ms, status_code, error, response_body
+            (event_id, endpoint_id, attempt_no, trigger, at, duration_ms, status_code, error, error_code,
+             dns_ms, connect_ms, tls_ms, first_byte_ms, trace_id,
+             request_headers, response_headers, response_body, response_truncated)
+        SELECT event_id, endpoint_id, recorded.attempts, trigger, at, duration_ms, status_code, error, error_code,
+               dns_ms, connect_ms, tls_ms, first_byte_ms, trace_id,
+               request_headers, response_headers, response_body, response_truncated
         FROM recorded JOIN result USING (event_id, endpoint_id)
     ), settled AS (
         DELETE FROM webhooks.due
@@ -52,7 +58,7 @@ RECORD_WITH_MESSAGES = (
     """
     WITH arrived AS (
         INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-        SELECT * FROM unnest($15::uuid[], $16::uuid[], $17::text[], $18::text[], $19::bigint[], $20::bytea[])
+        SELECT * FROM unnest($24::uuid[], $25::uuid[], $26::text[], $27::text[], $28::bigint[], $29::bytea[])
         ON CONFLICT DO NOTHING
     ), """  # noqa: S608 - constants
     + _RECORD

@@ -78,14 +78,23 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an attempt came to. `error` is set where there was no answer."""
+    """What an attempt came to. `error` and its code are set where there was no answer; headers are a line each."""
 
     outcome: Outcome
     at: datetime
     duration_ms: int
     status_code: int | None = None
     error: str | None = None
+    error_code: str | None = None
+    dns_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
+    first_byte_ms: float | None = None
+    trace_id: str | None = None
+    request_headers: bytes | None = None
+    response_headers: bytes | None = None
     response_body: str | None = None
+    response_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
