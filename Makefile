@@ -10,10 +10,10 @@ PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject
 # An environment that was made in another folder, or whose Python is gone, is made anew.
 ANEW := $(if $(wildcard .venv),$(shell tools/local/uv.sh fits || echo anew))
 
-.PHONY: help up down demo doctor reset test test-fast check format documents lock e2e bench bench-api fuzz clean anew
+.PHONY: help up down demo doctor reset test test-fast check format documents lock e2e bench bench-api bench-webhooks fuzz clean anew
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/.synced ## start FlowTask on this machine; Ctrl-C ends it
 	@exec $(BIN)/flowtask up --with-parent
@@ -68,6 +68,9 @@ bench: .venv/.developed ## measure load and latency
 
 bench-api: .venv/.developed ## measure what requests cost the API, beside a bare FastAPI
 	$(BIN)/python -m bench api
+
+bench-webhooks: .venv/.developed ## measure outgoing webhooks: drains, latency, isolation, fan-out, a million retries
+	$(BIN)/python -m bench webhooks
 
 fuzz: .venv/.developed ## try the API out against its own description, with good and bad requests
 	$(BIN)/python -m bench.fuzz
