@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+MIB = 1024**2
 GIB = 1024**3
 
 
@@ -9,7 +10,7 @@ GIB = 1024**3
 class Service:
     """One service: its PostgreSQL schema and login role, and its place on the bus.
 
-    `publishes` are the subjects of its own events; `asks` the services it sends commands to.
+    `publishes` are the subjects of its own events and schedules; `asks` the services it sends commands to.
     """
 
     name: str
@@ -28,11 +29,15 @@ class Stream:
     """A JetStream stream: file storage, interest retention, new messages refused when it is full, no age limit.
 
     With `discard new` a full stream makes the outbox wait; the default would drop what nobody has read yet.
+
+    One that holds schedules is a work queue that drops its oldest messages when it is full: the server refuses schedules
+    together with `discard new`, and loses them at once under interest retention. Nothing in it is the truth.
     """
 
     name: str
     subjects: tuple[str, ...]
     max_bytes: int
+    holds_schedules: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,8 @@ class Topology:
 
 EVENTS = Stream(name="EVENTS", subjects=("events.>",), max_bytes=4 * GIB)
 INTERNAL = Stream(name="INTERNAL", subjects=("internal.>",), max_bytes=1 * GIB)
+SCHEDULES = Stream(name="SCHEDULES", subjects=("schedules.>", "jobs.>"), max_bytes=16 * MIB, holds_schedules=True)
+"""`schedules.<service>.<job>` holds when a job is next due; then the server puts a message on `jobs.<service>.<job>`."""
 
 DISPATCHER_INTAKE = Durable(
     name="webhook-dispatcher",
@@ -80,6 +87,12 @@ DISPATCHER_ERASURES = Durable(
     stream="INTERNAL",
     service="webhook-dispatcher",
     filters=("internal.user.erased", "internal.workspace.erased"),
+)
+DISPATCHER_JOBS = Durable(
+    name="webhook-dispatcher-jobs",
+    stream="SCHEDULES",
+    service="webhook-dispatcher",
+    filters=("jobs.webhook-dispatcher.>",),
 )
 BILLING_WORKSPACES = Durable(
     name="billing-workspaces", stream="INTERNAL", service="billing", filters=("internal.workspace.>",)
@@ -107,11 +120,22 @@ FLOWTASK = Topology(
             ),
             asks=("webhook-dispatcher", "billing", "mailer"),
         ),
-        Service(name="webhook-dispatcher", schema="webhooks", publishes=("events.webhook.>",)),
+        Service(
+            name="webhook-dispatcher",
+            schema="webhooks",
+            publishes=("events.webhook.>", "schedules.webhook-dispatcher.>"),
+        ),
         Service(name="billing", schema="billing"),
         Service(name="mailer", schema="mailer", asks=("api",)),
     ),
-    streams=(EVENTS, INTERNAL),
-    durables=(DISPATCHER_INTAKE, DISPATCHER_ERASURES, BILLING_WORKSPACES, MAILER_PEOPLE, MAILER_TASKS),
+    streams=(EVENTS, INTERNAL, SCHEDULES),
+    durables=(
+        DISPATCHER_INTAKE,
+        DISPATCHER_ERASURES,
+        DISPATCHER_JOBS,
+        BILLING_WORKSPACES,
+        MAILER_PEOPLE,
+        MAILER_TASKS,
+    ),
     extensions=("pg_trgm", "btree_gin"),
 )

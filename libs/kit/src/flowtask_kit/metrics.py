@@ -26,3 +26,13 @@ MESSAGES_CONSUMED = Counter(
 )
 BUS_CONNECTED = Gauge("flowtask_bus_connected", "1 while the connection to NATS is up.")
 LOOP_RESTARTS = Counter("flowtask_loop_restarts_total", "Background loops that failed and were begun anew.", ("loop",))
+JOB_RUNS = Counter(
+    "flowtask_job_runs_total",
+    "Runs of recurring jobs, by outcome; `lost` is one whose end did not count.",
+    ("job", "outcome"),
+)
+JOB_SINCE_SUCCESS = Gauge(
+    "flowtask_job_seconds_since_success",
+    "Seconds since a recurring job last ended well, on whichever replica; since its first slot if it never did.",
+    ("job",),
+)

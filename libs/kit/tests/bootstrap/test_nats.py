@@ -13,7 +13,7 @@ from flowtask_kit.bootstrap.nats import bootstrap_nats
 
 async def test_streams_keep_what_is_unread_and_refuse_when_full(world):
     jetstream = (await world.client()).jetstream()
-    for stream in TOPOLOGY.streams:
+    for stream in (stream for stream in TOPOLOGY.streams if not stream.holds_schedules):
         config = (await jetstream.stream_info(stream.name)).config
         assert config.subjects == list(stream.subjects)
         assert config.max_bytes == stream.max_bytes
@@ -23,6 +23,15 @@ async def test_streams_keep_what_is_unread_and_refuse_when_full(world):
         assert config.duplicate_window == 600
         assert config.allow_atomic is True
         assert (config.max_age or 0, config.num_replicas) == (0, 1)
+
+
+async def test_a_stream_of_schedules_keeps_them_until_they_are_due_and_what_they_ring_until_it_is_heard(world):
+    (stream,) = (stream for stream in TOPOLOGY.streams if stream.holds_schedules)
+    config = (await (await world.client()).jetstream().stream_info(stream.name)).config
+    assert config.allow_msg_schedules is True
+    assert config.retention == api.RetentionPolicy.WORK_QUEUE
+    assert (config.discard, config.storage) == (api.DiscardPolicy.OLD, api.StorageType.FILE)
+    assert (config.subjects, config.max_bytes) == (list(stream.subjects), stream.max_bytes)
 
 
 @pytest.mark.parametrize("durable", TOPOLOGY.durables, ids=lambda durable: durable.name)
@@ -92,6 +101,7 @@ ALLOWED = {
         "events.note.written",
         "internal.note.sealed",
         "wake.notes",
+        "schedules.notes.tidy",
         f"$JS.API.CONSUMER.INFO.EVENTS.{READER.name}",
     ],
     "front-desk": ["events.desk.opened", "commands.notes.read", "wake.front-desk"],
@@ -114,6 +124,9 @@ FORBIDDEN = [
     ("notes", "commands.notes.write"),
     ("notes", "commands.front-desk.open"),
     ("notes", "wake.front-desk"),
+    ("notes", "schedules.front-desk.tidy"),
+    ("notes", "jobs.notes.tidy"),
+    ("front-desk", "schedules.notes.tidy"),
     ("notes", "_INBOX_front-desk.abc"),
     ("notes", "$JS.API.CONSUMER.CREATE.EVENTS"),
     ("notes", "$JS.API.CONSUMER.CREATE.EVENTS.mine.events.>"),

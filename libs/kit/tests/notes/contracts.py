@@ -88,18 +88,24 @@ def written(text="hello", *, event=NoteWritten):
     return event(workspace_id=new_id(), subject=note.id, time=utc_now(), actor="system", version=1, data=note)
 
 
-NOTES = Service(name="notes", schema="notes", publishes=("events.note.>", "internal.note.>", "elsewhere.>"))
+NOTES = Service(
+    name="notes",
+    schema="notes",
+    publishes=("events.note.>", "internal.note.>", "elsewhere.>", "schedules.notes.>"),
+)
 DESK = Service(name="front-desk", schema="desk", publishes=("events.desk.>",), asks=("notes",))
 READER = Durable(name="note-reader", stream="EVENTS", service="notes", filters=("events.>",), ack_wait=5)
 SEALER = Durable(
     name="note-sealer", stream="INTERNAL", service="notes", filters=("internal.note.sealed", "internal.note.lost")
 )
 CLERK = Durable(name="desk-clerk", stream="EVENTS", service="front-desk", filters=("events.note.>",))
+NOTE_JOBS = Durable(name="note-jobs", stream="SCHEDULES", service="notes", filters=("jobs.notes.>",), ack_wait=5)
 TOPOLOGY = Topology(
     services=(NOTES, DESK),
     streams=(
         Stream(name="EVENTS", subjects=("events.>",), max_bytes=64 * MIB),
         Stream(name="INTERNAL", subjects=("internal.>",), max_bytes=16 * MIB),
+        Stream(name="SCHEDULES", subjects=("schedules.>", "jobs.>"), max_bytes=1 * MIB, holds_schedules=True),
     ),
-    durables=(READER, SEALER, CLERK),
+    durables=(READER, SEALER, CLERK, NOTE_JOBS),
 )

@@ -8,6 +8,7 @@ from flowtask_kit.bus import models as bus
 from flowtask_kit.database.base import SchemaBase, metadata_of
 from flowtask_kit.database.migrations import MigrationSet
 from flowtask_kit.outbox.models import OutboxRow
+from flowtask_kit.schedule import models as schedule
 
 
 class Base(SchemaBase, DeclarativeBase):
@@ -30,6 +31,10 @@ class CommandRecord(bus.CommandRecord, Base):
 
 
 class FailedMessage(bus.FailedMessage, Base):
+    pass
+
+
+class JobRun(schedule.JobRun, Base):
     pass
 
 

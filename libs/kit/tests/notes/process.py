@@ -14,12 +14,12 @@ from .world import DATABASE, PASSWORDS
 class NotesProcess(Process):
     """Serves from entering until leaving; `url` is where."""
 
-    def __init__(self, postgres, nats, *, database=DATABASE, **environment):
+    def __init__(self, postgres, nats, *, database=DATABASE, module="notes.app", **environment):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(
             "notes",
-            [sys.executable, "-W", "error", "-m", "notes.app", "serve"],
+            [sys.executable, "-W", "error", "-m", module, "serve"],
             env={
                 "PATH": "/usr/bin:/bin",
                 "PYTHONPATH": str(Path(__file__).parents[1]),

@@ -132,7 +132,7 @@ class World:
 
     async def reset(self):
         """No rows, no messages."""
-        self.sql("TRUNCATE notes.notes, notes.outbox, notes.command_records, notes.failed_messages")
+        self.sql("TRUNCATE notes.notes, notes.outbox, notes.command_records, notes.failed_messages, notes.job_runs")
         jetstream = (await self.client()).jetstream()
         for stream in TOPOLOGY.streams:
             await jetstream.purge_stream(stream.name)

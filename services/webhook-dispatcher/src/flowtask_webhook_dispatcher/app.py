@@ -4,14 +4,17 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from flowtask_contracts.topology import FLOWTASK
+from flowtask_contracts.topology import DISPATCHER_JOBS, FLOWTASK
 from flowtask_kit.bus.answers import Answers
 from flowtask_kit.bus.consumers import Consumers
+from flowtask_kit.schedule.scheduler import Scheduler
 from flowtask_kit.service.app import create_service
 from flowtask_kit.service.resources import Resources
 
-from .database import MIGRATIONS, CommandRecord, FailedMessage
+from .database import MIGRATIONS, CommandRecord, FailedMessage, JobRun
 from .deliveries import answers as delivery_answers
+from .deliveries.jobs import history_jobs
+from .deliveries.sizes import measuring
 from .dispatch.dispatcher import CLAIM_MARGIN, Dispatcher
 from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
@@ -42,15 +45,18 @@ def create_app(settings: DispatcherSettings) -> FastAPI:
     erasures = erasing(resources.database, resources.wake, settle=claim)
     erasure_consumers.register(Consumers(resources.bus, resources.database, resources.wake, FailedMessage), erasures)
 
-    async def start_erasing() -> None:
-        resources.background.start(erasures.name, erasures.run)
+    scheduler = Scheduler(resources, JobRun, history_jobs(settings), DISPATCHER_JOBS)
+
+    async def start_loops() -> None:
+        for worker in (erasures, measuring(resources.direct)):
+            resources.background.start(worker.name, worker.run)
 
     return create_service(
         resources,
         MIGRATIONS,
         needs_bus=True,
-        on_start=[dispatcher.start, start_erasing],
-        on_stop=[dispatcher.stop],
+        on_start=[dispatcher.start, start_loops, scheduler.start],
+        on_stop=[scheduler.stop, dispatcher.stop],
         on_close=[dispatcher.close],
         title="FlowTask webhook dispatcher",
         openapi_url=None,

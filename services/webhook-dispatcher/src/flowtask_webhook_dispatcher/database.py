@@ -9,6 +9,7 @@ from flowtask_kit.bus.models import FailedMessage as FailedMessageColumns
 from flowtask_kit.database.base import SchemaBase, metadata_of
 from flowtask_kit.database.migrations import MigrationSet
 from flowtask_kit.outbox.models import OutboxRow
+from flowtask_kit.schedule.models import JobRun as JobRunColumns
 
 SCHEMA = "webhooks"
 
@@ -33,6 +34,10 @@ class CommandRecord(CommandRecordColumns, Base):
 
 class FailedMessage(FailedMessageColumns, Base):
     """Internal events that the dispatcher could not handle."""
+
+
+class JobRun(JobRunColumns, Base):
+    """Slots of the recurring jobs."""
 
 
 MIGRATIONS = MigrationSet(

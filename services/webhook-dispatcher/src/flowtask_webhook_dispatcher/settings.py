@@ -39,6 +39,19 @@ class DispatcherSettings(ServiceSettings):
     )
     webhooks_max_endpoints: int = Field(default=100, ge=1, description="Endpoints of one workspace.")
 
+    webhooks_keep_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="Days that events and their deliveries are kept, unless something is due.",
+    )
+    webhooks_keep_attempts_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="Days that attempts are kept, with what receivers answered; never longer than their deliveries.",
+    )
+
     @field_validator("webhooks_allow_private_networks", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:

@@ -1,86 +1,20 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from sqlalchemy.dialects import postgresql
 
-from flowtask_webhook_dispatcher.deliveries.identity import delivery_id, first_id_of
-from flowtask_webhook_dispatcher.deliveries.partitions import create_statements, keep_partitions, names_of
+from flowtask_webhook_dispatcher.deliveries.identity import delivery_id
+from flowtask_webhook_dispatcher.deliveries.partitions import (
+    DefaultPartitionIsFull,
+    create_statements,
+    keep_partitions,
+    names_of,
+)
 from flowtask_webhook_dispatcher.deliveries.queries import delivery as delivery_query
 
 TODAY = datetime.now(UTC).date()
-
-
-def event_of(day, number=1) -> UUID:
-    """An event id in the middle of a day."""
-    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-    return UUID(int=first_id_of(noon).int | 0x7 << 76 | 0x2 << 62 | number)
-
-
-@pytest.fixture
-def insert(pool):
-    """An event of a day with one delivery and one attempt."""
-
-    async def make(day, endpoint_id=None, number=1):
-        event, endpoint = event_of(day, number), endpoint_id or uuid4()
-        await pool.execute(
-            "INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)"
-            " VALUES ($1, $1, 'task.created', '', 1, '')",
-            event,
-        )
-        await pool.execute(
-            "INSERT INTO webhooks.deliveries"
-            " (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts)"
-            " VALUES ($1, $2, $3, $1, 'task.created', '', 'delivered', 1)",
-            event,
-            endpoint,
-            delivery_id(event, endpoint),
-        )
-        await pool.execute(
-            "INSERT INTO webhooks.attempts (event_id, endpoint_id, attempt_no, trigger, at, duration_ms)"
-            " VALUES ($1, $2, 1, 'schedule', now(), 1)",
-            event,
-            endpoint,
-        )
-        return event, endpoint
-
-    return make
-
-
-@pytest.fixture
-def keep(pool):
-    async def run(today=TODAY):
-        async with pool.acquire() as connection:
-            await keep_partitions(connection, today)
-
-    return run
-
-
-@pytest.fixture
-def partitions(sql):
-    async def names():
-        rows = await sql("SELECT relname FROM pg_class WHERE relnamespace = 'webhooks'::regnamespace AND relkind = 'r'")
-        return {row["relname"] for row in rows}
-
-    return names
-
-
-@pytest.fixture
-def where(sql):
-    """The partition that holds an event's rows, by table."""
-
-    async def look(event):
-        rows = await sql(
-            "SELECT tableoid::regclass::text AS name FROM webhooks.messages WHERE event_id = $1"
-            " UNION ALL SELECT tableoid::regclass::text FROM webhooks.deliveries WHERE event_id = $1"
-            " UNION ALL SELECT tableoid::regclass::text FROM webhooks.attempts WHERE event_id = $1",
-            event,
-        )
-        return [row["name"].removeprefix("webhooks.") for row in rows]
-
-    return look
 
 
 def test_a_days_partitions_are_named_after_it():
@@ -122,31 +56,6 @@ async def test_a_made_partition_has_the_indexes_of_a_migrated_one(keep, sql):
         assert counts[old] == counts[new]
 
 
-async def test_rows_stay_for_30_days_and_go_with_their_partition_after_that(keep, insert, where, partitions):
-    event, _ = await insert(TODAY)
-    await keep(TODAY + timedelta(days=30))
-    assert len(await where(event)) == 3
-    await keep(TODAY + timedelta(days=31))
-    assert await where(event) == []
-    assert not {name for name, _ in names_of(TODAY)} & await partitions()
-
-
-async def test_a_day_in_which_something_is_due_is_kept_until_nothing_is(keep, insert, where, pool):
-    event, endpoint = await insert(TODAY)
-    await pool.execute(
-        "INSERT INTO webhooks.due (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at)"
-        " VALUES ($1, $2, $3, 1, now())",
-        delivery_id(event, endpoint),
-        event,
-        endpoint,
-    )
-    await keep(TODAY + timedelta(days=40))
-    assert len(await where(event)) == 3
-    await pool.execute("DELETE FROM webhooks.due")
-    await keep(TODAY + timedelta(days=40))
-    assert await where(event) == []
-
-
 async def test_rows_outside_of_all_partitions_land_in_the_default_ones(insert, where):
     event, _ = await insert(TODAY + timedelta(days=20))
     assert await where(event) == ["messages_default", "deliveries_default", "attempts_default"]
@@ -159,19 +68,58 @@ async def test_rows_that_came_before_their_partition_move_into_it(keep, insert, 
     assert await where(event) == [name for name, _ in names_of(late)]
 
 
-async def test_old_rows_of_the_default_partitions_go_too_unless_due(keep, insert, where, pool):
-    old, _ = await insert(TODAY - timedelta(days=60))
-    due, endpoint = await insert(TODAY - timedelta(days=61))
-    await pool.execute(
-        "INSERT INTO webhooks.due (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at)"
-        " VALUES ($1, $2, $3, 1, now())",
-        delivery_id(due, endpoint),
-        due,
-        endpoint,
-    )
+@pytest.mark.parametrize("offset", [-20, -2, 0, 7])
+async def test_a_day_of_which_rows_lie_in_the_default_partitions_is_made_all_the_same(
+    keep, insert, where, offset, today, pool
+):
+    day = today + timedelta(days=offset)
+    for name, _ in names_of(day):
+        await pool.execute(f"DROP TABLE IF EXISTS webhooks.{name}")
+    event, _ = await insert(day)
+    assert await where(event) == ["messages_default", "deliveries_default", "attempts_default"]
     await keep()
-    assert await where(old) == []
-    assert len(await where(due)) == 3
+    assert await where(event) == [name for name, _ in names_of(day)]
+    late, _ = await insert(day, number=2)
+    assert await where(late) == [name for name, _ in names_of(day)]
+
+
+async def test_rows_of_days_that_are_not_kept_or_far_ahead_stay_where_they_are(keep, insert, where, partitions):
+    for offset in (-31, 8, 4000):
+        event, _ = await insert(TODAY + timedelta(days=offset))
+        before = await partitions()
+        await keep()
+        assert (await where(event))[0] == "messages_default"
+        assert await partitions() == before
+
+
+async def test_more_rows_than_may_be_moved_hold_up_neither_the_other_days_nor_their_own(
+    keep, insert, where, partitions, monkeypatch
+):
+    monkeypatch.setattr("flowtask_webhook_dispatcher.deliveries.partitions.MOVED_MOST", 2)
+    later, full = TODAY + timedelta(days=20), TODAY + timedelta(days=27)
+    event, endpoint = await insert(full)
+    for number in (2, 3):
+        await insert(full, endpoint, number)
+    with pytest.raises(DefaultPartitionIsFull, match=f"messages {full}, deliveries {full}, attempts {full}"):
+        await keep(later)
+    made = await partitions()
+    assert {name for offset in range(7) for name, _ in names_of(later + timedelta(days=offset))} <= made
+    assert not {name for name, _ in names_of(full)} & made
+    assert await where(event) == ["messages_default", "deliveries_default", "attempts_default"]
+    await insert(full, endpoint, 4)
+    monkeypatch.undo()
+    await keep(later)
+    assert await where(event) == [name for name, _ in names_of(full)]
+
+
+async def test_columns_that_are_added_later_move_too(keep, insert, where, pool):
+    await pool.execute("ALTER TABLE webhooks.attempts DROP COLUMN error, ADD COLUMN added text DEFAULT 'x'")
+    late = TODAY + timedelta(days=20)
+    event, _ = await insert(late)
+    await pool.execute("UPDATE webhooks.attempts SET added = 'mine'")
+    await keep(late)
+    assert await where(event) == [name for name, _ in names_of(late)]
+    assert await pool.fetchval("SELECT added FROM webhooks.attempts WHERE event_id = $1", event) == "mine"
 
 
 async def test_two_replicas_may_keep_them_at_the_same_time(database_url, partitions):

@@ -43,13 +43,14 @@ async def _stream(jetstream: JetStreamContext, stream: Stream, replicas: int) ->
         name=stream.name,
         subjects=list(stream.subjects),
         storage=api.StorageType.FILE,
-        retention=api.RetentionPolicy.INTEREST,
-        discard=api.DiscardPolicy.NEW,
+        retention=api.RetentionPolicy.WORK_QUEUE if stream.holds_schedules else api.RetentionPolicy.INTEREST,
+        discard=api.DiscardPolicy.OLD if stream.holds_schedules else api.DiscardPolicy.NEW,
         max_bytes=stream.max_bytes,
         max_age=0,
         num_replicas=replicas,
         duplicate_window=DUPLICATE_WINDOW,
-        allow_atomic=True,
+        allow_atomic=not stream.holds_schedules,
+        allow_msg_schedules=stream.holds_schedules,
     )
     try:
         await jetstream.stream_info(stream.name)
@@ -77,7 +78,7 @@ def _consumer_config(durable: Durable) -> api.ConsumerConfig:
 def nats_authorization(topology: Topology, passwords: Mapping[str, str], *, admin_password: str) -> str:
     """The `authorization` block of a NATS server's configuration: an `admin`, and one user per service.
 
-    A service may publish its own events and wakes and the commands it asks, and hear its own inbox, wakes and
+    A service may publish its own events, schedules and wakes and the commands it asks, and hear its own inbox, wakes and
     commands; it cannot create streams or consumers, nor read another's.
     """
     users: list[dict[str, Any]] = [{"user": "admin", "password": admin_password}]

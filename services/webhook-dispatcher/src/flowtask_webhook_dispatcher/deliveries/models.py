@@ -114,7 +114,7 @@ def status_of(following: Next) -> DeliveryStatus:
 
 
 class Message(Base):
-    """A public event as it came from the bus, matched or not; kept for 30 days in daily partitions."""
+    """A public event as it came from the bus, matched or not; kept in daily partitions."""
 
     __tablename__ = "messages"
     __table_args__ = (

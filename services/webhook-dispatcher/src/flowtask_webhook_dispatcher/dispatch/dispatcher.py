@@ -14,7 +14,6 @@ from flowtask_kit.ids import utc_now
 from flowtask_kit.outages import is_outage
 from flowtask_kit.service.resources import Resources
 
-from ..deliveries.partitions import keep_partitions
 from ..endpoints.breaker import Rules
 from ..endpoints.directory import Directory
 from ..keyring import KeyRing
@@ -35,7 +34,6 @@ log = logs.get(__name__)
 IN_HAND = 1500
 """Messages that one process holds unacknowledged at most; below the durable's `max_ack_pending`."""
 CLAIM_MARGIN = timedelta(seconds=5)
-PARTITION_SECONDS = 3600.0
 HALT_SECONDS = 2.0
 RECORD_SECONDS = 5.0
 
@@ -91,7 +89,6 @@ class Dispatcher:
         retrier = Retrier(pool, self._directory, guard, lanes, recorder, claim=claim)
         self._intake, self._lanes, self._recorder, self._retrier = intake, lanes, recorder, retrier
         for name, loop in (
-            ("partitions", self._keep_partitions),
             ("recorder", recorder.run),
             ("answers", intake.answer),
             ("hold", intake.hold),
@@ -136,20 +133,6 @@ class Dispatcher:
         """Give back the database connections, once the loops have ended."""
         if self._pool is not None:
             self._pool.terminate()
-
-    async def _keep_partitions(self) -> None:
-        assert self._pool is not None
-        while True:
-            pause = PARTITION_SECONDS
-            try:
-                async with self._pool.acquire() as connection:
-                    await keep_partitions(connection, utc_now().date())
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                log.warning("partitions wait for the database", error=repr(error))
-                pause = 5.0
-            await asyncio.sleep(pause)
 
 
 async def _as_it_is(_connection: object) -> None:

@@ -1,0 +1,84 @@
+"""History that is past its age goes with its partition, whole; what lies in a default partition goes row by row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from flowtask_kit import logs
+
+from .locks import Connection, patiently
+from .partitions import TABLES, bounds, days_of
+
+log = logs.get(__name__)
+
+CHUNK = 5000
+
+
+@dataclass(frozen=True)
+class Keep:
+    """For how many days events and deliveries are kept, and attempts, which go no later than their deliveries."""
+
+    days: int
+    attempts_days: int
+
+    def oldest(self, today: date) -> Mapping[str, date]:
+        """The oldest day that is kept, by table."""
+        days = {"attempts": min(self.attempts_days, self.days)}
+        return {table: today - timedelta(days=days.get(table, self.days)) for table in TABLES}
+
+
+async def drop_history(connection: Connection, today: date, keep: Keep) -> None:
+    """Drop partitions that are past their age, unless a due row points into them.
+
+    Attempts go before deliveries and deliveries before events, so that what is listed can be shown.
+    """
+    for table in reversed(TABLES):
+        oldest = keep.oldest(today)[table]
+        for day in sorted(day for day in await days_of(connection, table) if day < oldest):
+            if await connection.fetchval(_STILL_DUE, *bounds(day)):
+                log.info("history kept beyond its age: something is still due", table=table, day=str(day))
+            else:
+                await patiently(connection, _Dropping(connection, table, day))
+        await _forget_by_default(connection, table, oldest)
+
+
+_STILL_DUE = "SELECT EXISTS (SELECT FROM webhooks.due WHERE event_id >= $1 AND event_id < $2)"
+
+_FORGET = """
+    DELETE FROM webhooks.{table}_default WHERE ctid = ANY (ARRAY(
+        SELECT old.ctid FROM webhooks.{table}_default old
+        WHERE event_id < $1 AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.event_id = old.event_id)
+        LIMIT $2
+    ))
+"""
+
+
+class _Dropping:
+    """Drops one partition, unless something is due."""
+
+    def __init__(self, connection: Connection, table: str, day: date) -> None:
+        self._connection = connection
+        self._table = table
+        self._day = day
+
+    async def __call__(self) -> None:
+        """The table is locked before its partition, as readers do.
+
+        Whoever makes something of that day due has read the delivery first, and from here on nobody can. DETACH
+        CONCURRENTLY, which would not have to lock the table, is not to be had beside a default partition.
+        """
+        name = f"{self._table}_p{self._day:%Y%m%d}"
+        run = self._connection.execute
+        await run(f"LOCK TABLE ONLY webhooks.{self._table} IN ACCESS EXCLUSIVE MODE")
+        if await self._connection.fetchval(_STILL_DUE, *bounds(self._day)):
+            return
+        await run(f"DROP TABLE IF EXISTS webhooks.{name}")
+        log.info("history dropped", partition=name)
+
+
+async def _forget_by_default(connection: Connection, table: str, oldest: date) -> None:
+    """Remove what came when its own partition was gone already, or never was: a few stray rows, by chunks."""
+    while True:
+        done = await connection.execute(_FORGET.format(table=table), bounds(oldest)[0], CHUNK)
+        if done == "DELETE 0":
+            return
