@@ -13,7 +13,6 @@ from flowtask_kit.service.resources import Resources
 
 from .database import MIGRATIONS, CommandRecord, FailedMessage, JobRun
 from .deliveries import answers as delivery_answers
-from .deliveries.jobs import history_jobs
 from .deliveries.sizes import measuring
 from .dispatch.dispatcher import CLAIM_MARGIN, Dispatcher
 from .endpoints import answers as endpoint_answers
@@ -21,6 +20,7 @@ from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
 from .health import answers as health_answers
+from .jobs import jobs_of
 from .keyring import KeyRing
 from .settings import DispatcherSettings
 from .transport import AddressPolicy
@@ -45,7 +45,7 @@ def create_app(settings: DispatcherSettings) -> FastAPI:
     erasures = erasing(resources.database, resources.wake, settle=claim)
     erasure_consumers.register(Consumers(resources.bus, resources.database, resources.wake, FailedMessage), erasures)
 
-    scheduler = Scheduler(resources, JobRun, history_jobs(settings), DISPATCHER_JOBS)
+    scheduler = Scheduler(resources, JobRun, jobs_of(settings), DISPATCHER_JOBS)
 
     async def start_loops() -> None:
         for worker in (erasures, measuring(resources.direct)):

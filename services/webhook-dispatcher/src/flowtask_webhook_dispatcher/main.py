@@ -7,7 +7,7 @@ from flowtask_kit.schedule.cli import add_commands, run_command
 from flowtask_kit.service.cli import parser_of, read_settings, run
 
 from .database import MIGRATIONS, JobRun
-from .deliveries.jobs import history_jobs
+from .jobs import jobs_of
 from .keyring import InvalidKeyRing
 from .settings import DispatcherSettings
 
@@ -20,7 +20,7 @@ def main() -> None:
     settings = read_settings(DispatcherSettings)
     service = FLOWTASK.service("webhook-dispatcher")
     try:
-        if not run_command(arguments, settings, service, JobRun, history_jobs(settings)):
+        if not run_command(arguments, settings, service, JobRun, jobs_of(settings)):
             run(arguments.command, settings, MIGRATIONS, "flowtask_webhook_dispatcher.app:create_app")
     except InvalidKeyRing as error:
         sys.stderr.write(f"FLOWTASK_WEBHOOKS_SECRET_KEYS: {error}\n")

@@ -1,0 +1,12 @@
+"""What recurs in this service."""
+
+from flowtask_kit.schedule.jobs import Job
+
+from .deliveries.jobs import history_jobs
+from .health.jobs import FORGETTING
+from .settings import DispatcherSettings
+
+
+def jobs_of(settings: DispatcherSettings) -> tuple[Job, ...]:
+    """Every job, done once per cluster."""
+    return (*history_jobs(settings), FORGETTING)
