@@ -21,7 +21,7 @@ import uvloop
 from yarl import URL
 
 from bench.webhooks.receiver import Receiver
-from flowtask_webhook_dispatcher.transport import AddressPolicy, HookClient, parse_url
+from flowtask_webhook_dispatcher.transport import AddressPolicy, Admission, HookClient, parse_url
 
 BODY = b'{"event":"task.completed","data":"' + b"x" * 988 + b'"}'
 HEADERS = [
@@ -44,8 +44,9 @@ Post: TypeAlias = Callable[[], Awaitable[int]]
 @asynccontextmanager
 async def ours(url: str, concurrency: int) -> AsyncIterator[Post]:
     """The transport of the dispatcher."""
-    client = HookClient(POLICY, allow_http=True, max_idle_per_origin=concurrency)
     target = parse_url(url, allow_http=True)
+    admission = Admission(POLICY, allow_http=True, ports=[range(target.port, target.port + 1)])
+    client = HookClient(admission, max_idle_per_origin=concurrency)
 
     async def post() -> int:
         return (await client.post(target, HEADERS, BODY, timeout=15)).status

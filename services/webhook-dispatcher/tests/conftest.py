@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -234,6 +235,83 @@ async def receive():
             await asyncio.wait(list(receiver.tasks), timeout=5)
 
 
+@dataclass
+class ConnectProxy:
+    """An egress proxy that tunnels to ports of this machine, whatever address is asked for.
+
+    `routes` are the ports behind the addresses asked for (`b"8.8.8.8:443"`), any other goes to `default`. `answer`
+    replaces the whole reply to CONNECT, by bytes or by what a function does with reader and writer.
+    """
+
+    routes: dict[bytes, int] = field(default_factory=dict)
+    default: int = 0
+    answer: Any = None
+    port: int = 0
+    heads: list[bytes] = field(default_factory=list)
+    tasks: set = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def asked_for(self) -> list[bytes]:
+        return [head.split(b" ")[1] for head in self.heads]
+
+    async def accept(self, reader, writer):
+        self.tasks.add(asyncio.current_task())
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.heads.append(head)
+            if callable(self.answer):
+                await self.answer(reader, writer)
+            elif self.answer is not None:
+                writer.write(self.answer)
+                await reader.read(1)
+            else:
+                await self._tunnel(reader, writer, self.routes.get(head.split(b" ")[1], self.default))
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            self.tasks.discard(asyncio.current_task())
+
+    async def _tunnel(self, reader, writer, port):
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(b"HTTP/1.1 200 Connection established\r\nVia: 1.1 egress\r\n\r\n")
+            await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+        finally:
+            back.transport.abort()
+
+    async def _copy(self, source, sink):
+        while data := await source.read(65_536):
+            sink.write(data)
+            await sink.drain()
+        sink.transport.abort()
+
+
+@pytest.fixture
+async def connect_proxy():
+    """Start a proxy; further arguments are its fields."""
+    started = []
+
+    async def start(**named) -> ConnectProxy:
+        proxy = ConnectProxy(**named)
+        server = await asyncio.start_server(proxy.accept, "127.0.0.1", proxy.port, backlog=2048)
+        proxy.port = server.sockets[0].getsockname()[1]
+        started.append((proxy, server))
+        return proxy
+
+    yield start
+    for proxy, server in started:
+        server.close()
+        for task in list(proxy.tasks):
+            task.cancel()
+        if proxy.tasks:
+            await asyncio.wait(list(proxy.tasks), timeout=5)
+
+
 @pytest.fixture
 def workspace() -> UUID:
     return uuid4()
@@ -251,6 +329,7 @@ def settings(database_url, nats_url):
                 "webhooks_secret_keys": RING,
                 "webhooks_allow_http": True,
                 "webhooks_allow_private_networks": "127.0.0.0/8",
+                "webhooks_ports": "1-65535",
                 **changed,
             }
         )
@@ -259,12 +338,22 @@ def settings(database_url, nats_url):
 
 
 @pytest.fixture
-async def serve(settings):
+def resolve():
+    """The name server of the test's dispatchers: no name exists, unless a module knows better."""
+
+    async def unknown(_host, _port):
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    return unknown
+
+
+@pytest.fixture
+async def serve(settings, resolve):
     """Start a replica of the service in this process; it is ready when this returns. `stop` ends it in good order."""
     async with AsyncExitStack() as running:
 
         async def start(**changed):
-            app = create_app(settings(**changed))
+            app = create_app(settings(**changed), resolve=resolve)
             replica = AsyncExitStack()
             await replica.enter_async_context(app.router.lifespan_context(app))
             running.push_async_callback(replica.aclose)

@@ -39,6 +39,7 @@ async def spawn(settings, tmp_path):
             "FLOWTASK_WEBHOOKS_SECRET_KEYS": told.webhooks_secret_keys.get_secret_value(),
             "FLOWTASK_WEBHOOKS_ALLOW_HTTP": "true",
             "FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8",
+            "FLOWTASK_WEBHOOKS_PORTS": "1-65535",
             **more,
         }
         process = ServiceProcess(f"replica-{len(started)}", [program, "serve"], env=env, port=port, cwd=tmp_path)

@@ -98,6 +98,7 @@ def test_each_service_is_told_its_own_secrets_and_nothing_more(make_stack, tmp_p
         "FLOWTASK_WEBHOOKS_SECRET_KEYS",
         "FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS",
         "FLOWTASK_WEBHOOKS_ALLOW_HTTP",
+        "FLOWTASK_WEBHOOKS_PORTS",
     }
     assert "SOMETHING_OF_THE_SHELL" not in api
     assert api["FLOWTASK_DATABASE_URL"].startswith("postgresql://flowtask_api:")

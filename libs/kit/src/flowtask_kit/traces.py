@@ -8,6 +8,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -17,11 +18,14 @@ _TRACER = trace.get_tracer("flowtask")  # stands for the provider that comes lat
 def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | None = None) -> TracerProvider:
     """Make the process's tracer provider; spans go to `endpoint` (OTLP over HTTP) or to the given exporter, or nowhere.
 
-    Ids are made and carried even when nothing is exported, so that logs of all services can be joined.
+    Ids are made and carried even when nothing is exported, so that logs of all services can be joined; more is not kept then.
     """
-    provider = TracerProvider(resource=Resource.create({"service.name": f"flowtask-{service}"}))
     if exporter is None and endpoint is not None:
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": f"flowtask-{service}"}),
+        sampler=ALWAYS_OFF if exporter is None else DEFAULT_ON,
+    )
     if exporter is not None:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)

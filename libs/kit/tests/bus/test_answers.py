@@ -114,6 +114,36 @@ async def test_nobody_can_have_an_answer_said_where_only_the_answering_service_m
     assert world.sql("SELECT DISTINCT text FROM notes.notes").split() == ["asked"]
 
 
+async def test_what_has_to_be_found_out_is_found_out_before_the_transaction_and_a_repeat_gets_the_first_answer(world):
+    asked, open_transactions = [], []
+
+    async def find_out(command):
+        asked.append(command.text)
+        open_transactions.append(notes.database.engine.pool.checkedout())
+        return f"{command.text}, asked {len(asked)} times"
+
+    async def write_found(tx, _command, found):
+        if "refuse" in found:
+            raise Conflict(found)
+        note = NoteRow(id=new_id(), text=found)
+        tx.add(note)
+        open_transactions.append(notes.database.engine.pool.checkedout())
+        return WrittenNote(id=note.id, text=found, edit_key="hunter2")
+
+    notes, desk = world.resources(), world.resources("front-desk")
+    Answers(notes.bus, notes.database, notes.wake, CommandRecord, service="notes").to_prepared(
+        WriteNote, find_out, write_found
+    )
+    await world.connected(desk, notes)
+    command = write("tell me")
+    first = await desk.commands.ask(command, WrittenNote)
+    again = await desk.commands.ask(command, WrittenNote)
+    assert (first.text, again.id, again.text) == ("tell me, asked 1 times", first.id, first.text)
+    assert open_transactions == [0, 1, 0]
+    with pytest.raises(Conflict, match="refuse, asked 3 times"):
+        await desk.commands.ask(write("refuse"), WrittenNote)
+
+
 async def test_a_refusal_comes_back_as_the_error_it_was(desk):
     with pytest.raises(NotFound, match="Note not found"):
         await desk.ask(ReadNote(workspace_id=WORKSPACE, note_id=new_id()), Note)

@@ -23,21 +23,23 @@ from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
 from .settings import DispatcherSettings
-from .transport import AddressPolicy
+from .transport import AddressPolicy, Admission, HookClient, Resolve, Resolver, parse_proxy
 
 SERVICE = FLOWTASK.service("webhook-dispatcher")
 
 
-def create_app(settings: DispatcherSettings) -> FastAPI:
-    """The service; InvalidKeyRing if the configured key ring cannot be used."""
+SAVE_THREADS = 8
+"""Lookups at once for URLs that are being saved; they share no thread with those of what is sent."""
+
+
+def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) -> FastAPI:
+    """The service; InvalidKeyRing if the configured key ring cannot be used. `resolve` defaults to the system's resolver."""
     keyring = KeyRing.parse(settings.webhooks_secret_keys.get_secret_value())
-    policy = AddressPolicy(settings.webhooks_allow_private_networks)
     resources = Resources.create(SERVICE, settings)
-    dispatcher = Dispatcher(resources, settings, keyring, policy)
+    dispatcher = Dispatcher(resources, settings, keyring, _client(settings, resolve))
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
-    rules = EndpointRules(
-        keyring, policy, allow_http=settings.webhooks_allow_http, most=settings.webhooks_max_endpoints
-    )
+    saving = Resolver(SAVE_THREADS)
+    rules = EndpointRules(keyring, _admission(settings, resolve or saving), most=settings.webhooks_max_endpoints)
     endpoint_answers.register(answers, rules)
     delivery_answers.register(answers, dispatcher.wake)
     health_answers.register(answers)
@@ -51,13 +53,32 @@ def create_app(settings: DispatcherSettings) -> FastAPI:
         for worker in (erasures, measuring(resources.direct)):
             resources.background.start(worker.name, worker.run)
 
+    async def close_resolver() -> None:
+        saving.close()
+
     return create_service(
         resources,
         MIGRATIONS,
         needs_bus=True,
         on_start=[dispatcher.start, start_loops, scheduler.start],
         on_stop=[scheduler.stop, dispatcher.stop],
-        on_close=[dispatcher.close],
+        on_close=[dispatcher.close, close_resolver],
         title="FlowTask webhook dispatcher",
         openapi_url=None,
+    )
+
+
+def _client(settings: DispatcherSettings, resolve: Resolve | None) -> HookClient:
+    proxy = settings.webhooks_proxy_url
+    return HookClient(
+        _admission(settings, resolve), proxy=None if proxy is None else parse_proxy(proxy.get_secret_value())
+    )
+
+
+def _admission(settings: DispatcherSettings, resolve: Resolve | None) -> Admission:
+    return Admission(
+        AddressPolicy(settings.webhooks_allow_private_networks),
+        allow_http=settings.webhooks_allow_http,
+        ports=settings.webhooks_ports,
+        resolve=resolve,
     )

@@ -3,10 +3,34 @@
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, InstanceOf, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from flowtask_kit.settings import ServiceSettings
+
+from .transport import parse_proxy
+
+_MAX_PORT = 65535
+
+
+def _proxy(value: SecretStr) -> SecretStr:
+    parse_proxy(value.get_secret_value())
+    return value
+
+
+def ports(text: str) -> tuple[range, ...]:
+    """The ports that `8443,9000-9100` names; raises ValueError."""
+    spans = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        first, dash, last = part.partition("-")
+        numbers = (first, last if dash else first)
+        if not all(number.isascii() and number.isdigit() and len(number) <= len(str(_MAX_PORT)) for number in numbers):
+            raise ValueError("must be ports and spans of ports, comma-separated, as 8443,9000-9100")
+        low, high = (int(number) for number in numbers)
+        if not 1 <= low <= high <= _MAX_PORT:
+            raise ValueError(f"must be ports between 1 and {_MAX_PORT}")
+        spans.append(range(low, high + 1))
+    return tuple(spans)
 
 
 class DispatcherSettings(ServiceSettings):
@@ -23,6 +47,17 @@ class DispatcherSettings(ServiceSettings):
         description="Networks, comma-separated, that receivers may live in although they are not public.",
         examples=["127.0.0.0/8,::1/128"],
     )
+    webhooks_ports: Annotated[tuple[InstanceOf[range], ...], NoDecode] = Field(
+        default=(),
+        description="Ports and spans of ports, comma-separated, that receivers may listen on beside 443 (and 80, where "
+        "http is allowed).",
+        examples=["8443,9000-9100"],
+    )
+    webhooks_proxy_url: Annotated[SecretStr, AfterValidator(_proxy)] | None = Field(
+        default=None,
+        description="Egress proxy that every webhook goes through, by CONNECT to the address that was checked here.",
+        examples=["http://user:password@proxy.internal:3128"],
+    )
     webhooks_timeout_seconds: float = Field(default=10.0, gt=0, le=60, description="Deadline of one whole attempt.")
     webhooks_concurrency: int = Field(default=512, ge=1, description="Attempts under way at once in this process.")
     webhooks_endpoint_concurrency: int = Field(
@@ -38,7 +73,6 @@ class DispatcherSettings(ServiceSettings):
         description="How long that is at first; twice as long each time, five minutes at most.",
     )
     webhooks_max_endpoints: int = Field(default=100, ge=1, description="Endpoints of one workspace.")
-
     webhooks_keep_days: int = Field(
         default=30,
         ge=1,
@@ -51,6 +85,11 @@ class DispatcherSettings(ServiceSettings):
         le=3650,
         description="Days that attempts are kept, with what receivers answered; never longer than their deliveries.",
     )
+
+    @field_validator("webhooks_ports", mode="before")
+    @classmethod
+    def _ports(cls, value: object) -> object:
+        return ports(value) if isinstance(value, str) else value
 
     @field_validator("webhooks_allow_private_networks", mode="before")
     @classmethod

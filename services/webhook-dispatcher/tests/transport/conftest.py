@@ -1,6 +1,8 @@
 """Real receivers on loopback: each test says how its receiver behaves, connection by connection."""
 
 import asyncio
+import datetime as dt
+import ipaddress
 import resource
 import socket
 import ssl
@@ -8,15 +10,89 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from itertools import count
 from pathlib import Path
 
 import pytest
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from flowtask_webhook_dispatcher.transport import AddressPolicy, HookClient, Target, parse_url
+from flowtask_webhook_dispatcher.transport import AddressPolicy, Admission, HookClient, Target, parse_url
 from flowtask_webhook_dispatcher.transport.dialing import verifying_context
 
+NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
+_numbers = count()
+
+ANY_PORT = (range(1, 65536),)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Authority:
+    """A certificate authority that lives for one test run."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        key_usage = x509.KeyUsage(
+            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+            data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        )  # fmt: skip
+        self.certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - DAY)
+            .not_valid_after(NOW + DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
+            .add_extension(key_usage, critical=True)
+            .sign(self.key, hashes.SHA256())
+        )
+
+    def client_context(self):
+        context = ssl.create_default_context(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # what some distributions' Pythons leave to OpenSSL's settings
+        return context
+
+    def server_context(self, host, ends=NOW + DAY, begins=NOW - 2 * DAY, *, by_itself=False, sent_along=False):
+        """A server's side of TLS for this host; its certificate is of this authority, which may be sent along, or signs itself."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        signer = key if by_itself else self.key
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
+        try:
+            name = x509.IPAddress(ipaddress.ip_address(host))
+        except ValueError:
+            name = x509.DNSName(host)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject if by_itself else self.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begins)
+            .not_valid_after(ends)
+            .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+            .sign(signer, hashes.SHA256())
+        )
+        path = self.folder / f"{next(_numbers)}.pem"
+        pem = serialization.Encoding.PEM
+        plain = serialization.NoEncryption()
+        path.write_bytes(
+            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+            + certificate.public_bytes(pem)
+            + (self.certificate.public_bytes(pem) if sent_along else b"")
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
 
 
 def pytest_asyncio_loop_factories():
@@ -133,6 +209,16 @@ async def receive() -> AsyncIterator[Callable[..., Awaitable[Receiver]]]:
         assert receiver.errors == []
 
 
+@pytest.fixture(scope="session")
+def trusted(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ca"), "trusted")
+
+
+@pytest.fixture(scope="session")
+def untrusted(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ca"), "untrusted")
+
+
 @pytest.fixture
 def loopback() -> AddressPolicy:
     return AddressPolicy([ip_network("127.0.0.0/8"), ip_network("::1/128")])
@@ -146,11 +232,14 @@ def system_tls() -> ssl.SSLContext:
 
 @pytest.fixture
 async def make_client(loopback, system_tls) -> AsyncIterator[Callable[..., HookClient]]:
-    """Build clients that may use http and loopback unless told otherwise; none leaves a connection behind."""
+    """Build clients that may use http, any port and loopback unless told otherwise; none leaves a connection behind."""
     made: list[HookClient] = []
 
-    def make(policy: AddressPolicy = loopback, **options) -> HookClient:
-        client = HookClient(policy, **{"allow_http": True, "tls": system_tls, **options})
+    def make(
+        policy: AddressPolicy = loopback, *, allow_http=True, ports=ANY_PORT, resolve=None, **options
+    ) -> HookClient:
+        admission = Admission(policy, allow_http=allow_http, ports=ports, resolve=resolve)
+        client = HookClient(admission, **{"tls": system_tls, **options})
         made.append(client)
         return client
 

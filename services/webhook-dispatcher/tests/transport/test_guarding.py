@@ -1,6 +1,7 @@
 """Nothing private is reachable: what is refused receives no connection, and what was checked is what is connected to."""
 
 import asyncio
+import errno
 import socket
 import sys
 from ipaddress import ip_network
@@ -8,6 +9,7 @@ from ipaddress import ip_network
 import pytest
 
 from flowtask_webhook_dispatcher.transport import AddressPolicy, Failure, TransportError, parse_url
+from flowtask_webhook_dispatcher.transport.connecting import failure_of
 
 
 async def failure(client, target, timeout=5):  # noqa: ASYNC109  the client's own deadline
@@ -35,7 +37,7 @@ async def test_a_live_local_server_is_never_reached_without_permission(make_clie
     receiver = await receive(ok)
     strict = make_client(AddressPolicy())
     error = await failure(strict, receiver.target(host=host))
-    assert error.kind is Failure.BLOCKED
+    assert error.kind is Failure.FORBIDDEN_ADDRESS
     assert receiver.connections == 0
     assert (await make_client().post(receiver.target(), [], b"x", timeout=5)).status == 200
     assert receiver.connections == 1
@@ -53,7 +55,7 @@ async def test_a_live_local_server_is_never_reached_without_permission(make_clie
 async def test_one_address_that_is_not_allowed_refuses_the_whole_name(make_client, receive, ok, answer):
     receiver = await receive(ok)
     error = await failure(make_client(resolve=Names(answer)), receiver.target(host="mixed.example"))
-    assert error.kind is Failure.BLOCKED
+    assert error.kind is Failure.FORBIDDEN_ADDRESS
     assert receiver.connections == 0
     client = make_client(resolve=Names(["127.0.0.1"]))
     await client.post(receiver.target(host="mixed.example"), [], b"x", timeout=5)
@@ -62,7 +64,7 @@ async def test_one_address_that_is_not_allowed_refuses_the_whole_name(make_clien
 
 async def test_the_refusal_of_a_name_does_not_say_what_it_resolves_to(make_client):
     error = await failure(make_client(resolve=Names(["10.11.12.13"])), parse_url("https://inner.example/"))
-    assert error.message == "the host name resolves to an address that is not allowed"
+    assert error.message == "The host name resolves to an address that webhooks may not go to."
     assert "10.11" not in str(error)
 
 
@@ -80,7 +82,7 @@ async def test_a_name_that_changes_its_address_is_looked_up_once_and_the_checked
     await client.aclose()
     assert (
         await failure(make_client(resolve=Names(["10.0.0.1"])), receiver.target(host="rebinding.example"))
-    ).kind is Failure.BLOCKED
+    ).kind is Failure.FORBIDDEN_ADDRESS
     assert receiver.connections == 1
 
 
@@ -141,7 +143,7 @@ async def test_no_address_taking_the_connection_is_a_connect_error_that_names_no
         before = open_files()
         client = make_client(resolve=Names(["127.0.0.1"]))
         error = await failure(client, parse_url(f"http://closed.example:{port}/", allow_http=True))
-        assert error.kind is Failure.CONNECT
+        assert error.kind is Failure.CONNECT_REFUSED
         assert "127.0.0.1" not in error.message
         assert "refused" in error.message
         assert open_files() == before
@@ -164,7 +166,9 @@ async def test_a_name_without_an_address_is_a_dns_error(make_client, problem):
             return []
         raise problem
 
-    assert (await failure(make_client(resolve=resolve), parse_url("https://nowhere.example/"))).kind is Failure.DNS
+    error = await failure(make_client(resolve=resolve), parse_url("https://nowhere.example/"))
+    assert error.kind is Failure.DNS
+    assert error.message.startswith("The host name ")
 
 
 async def test_a_lookup_that_hangs_ends_at_the_deadline(make_client):
@@ -174,11 +178,45 @@ async def test_a_lookup_that_hangs_ends_at_the_deadline(make_client):
     never = asyncio.Event()
     assert (
         await failure(make_client(resolve=resolve), parse_url("https://slow.example/"), 0.1)
-    ).kind is Failure.TIMEOUT
+    ).kind is Failure.DNS_TIMEOUT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere full queues refuse")
+async def test_an_address_that_never_answers_is_a_connection_not_taken_in_time(make_client):
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.9", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.9", port))
+        client = make_client(resolve=Names(["127.0.0.9"]))
+        error = await failure(client, parse_url(f"http://full.example:{port}/", allow_http=True), 0.2)
+    assert (error.kind, error.message) == (Failure.CONNECT_TIMEOUT, "The receiver did not take the connection in time.")
+    assert error.timings.connect is None
+    assert error.timings.dns is not None
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ECONNREFUSED, Failure.CONNECT_REFUSED),
+        (errno.ENETUNREACH, Failure.CONNECT_UNREACHABLE),
+        (errno.EHOSTUNREACH, Failure.CONNECT_UNREACHABLE),
+        (errno.EACCES, Failure.CONNECT_UNREACHABLE),
+        (errno.ETIMEDOUT, Failure.CONNECT_TIMEOUT),
+        (errno.ECONNRESET, Failure.CONNECT_FAILED),
+        (errno.EMFILE, Failure.LOCAL),
+        (errno.ENOBUFS, Failure.LOCAL),
+        (errno.EADDRNOTAVAIL, Failure.LOCAL),
+    ],
+)
+def test_what_the_operating_system_says_is_told_apart(number, kind):
+    assert failure_of(OSError(number, "x")) is kind
 
 
 async def test_an_allowed_network_opens_only_itself(make_client, receive, ok):
     receiver = await receive(ok)
     client = make_client(AddressPolicy([ip_network("127.0.0.1/32")]))
-    assert (await failure(client, receiver.target(host="127.0.0.2"))).kind is Failure.BLOCKED
+    assert (await failure(client, receiver.target(host="127.0.0.2"))).kind is Failure.FORBIDDEN_ADDRESS
     assert (await client.post(receiver.target(), [], b"x", timeout=5)).status == 200

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import threading
 
 import pytest
 
@@ -37,3 +38,25 @@ async def test_cancelling_one_lookup_leaves_the_others_their_answer(resolver):
     first.cancel()
     assert await second
     assert first.cancelled()
+
+
+async def test_a_lookup_that_nobody_waits_for_any_more_never_begins(until):
+    begun, release = [], threading.Event()
+
+    def look_up(host, _port):
+        begun.append(host)
+        release.wait(5)
+        return ["192.0.2.7"]
+
+    resolver = Resolver(threads=1, look_up=look_up)
+    waiting = [asyncio.create_task(resolver(f"{name}.example", 80)) for name in ("hanging", "left", "kept", "kept")]
+    await until(lambda: begun == ["hanging.example"])
+    for task in waiting[:3]:
+        task.cancel()
+    await asyncio.wait(waiting[:3])
+    release.set()
+    assert await waiting[3] == ["192.0.2.7"]
+    assert begun == ["hanging.example", "kept.example"]
+    assert await resolver("left.example", 80) == ["192.0.2.7"]  # asked for again, it is looked up
+    assert begun == ["hanging.example", "kept.example", "left.example"]
+    resolver.close()

@@ -2,12 +2,20 @@
 
 import asyncio
 from ipaddress import ip_network
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowtask_webhook_dispatcher.transport import AddressPolicy, Answer, HookClient, TransportError, parse_url
+from flowtask_webhook_dispatcher.transport import (
+    AddressPolicy,
+    Admission,
+    Answer,
+    HookClient,
+    TransportError,
+    parse_url,
+)
 from flowtask_webhook_dispatcher.transport.responses import MAX_HEAD, MAX_HEADERS, ResponseReader
 
 WORDS = [
@@ -25,11 +33,17 @@ ANYTHING = (
 )
 
 
-def read(data, step, max_body=64):
+LONG = [*WORDS, b"X: " + b"y" * 30_000, b"z" * 500, b"1\r\nx\r\n" * 60, b"X: y\r\n" * 3000]
+LENGTHY = st.lists(st.sampled_from(LONG), max_size=12).map(b"".join)
+CUTS = st.lists(st.integers(0, 100_000), max_size=30)
+
+
+def read(data, cuts, max_body=64):
     reader = ResponseReader(max_body)
     over = False
-    for start in range(0, len(data), step):
-        if over := reader.feed(data[start : start + step]):
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    for start, end in pairwise(edges):
+        if over := reader.feed(data[start:end]):
             break
     if not over:
         reader.end()
@@ -42,15 +56,36 @@ def outcome(reader):
     return reader.status, reader.headers, reader.body, reader.truncated
 
 
-@given(ANYTHING, st.integers(1, 40))
-@settings(max_examples=300, deadline=None)
-def test_any_bytes_give_the_same_outcome_whole_and_in_pieces(data, step):
-    whole = read(data, len(data) or 1)
-    assert outcome(whole) == outcome(read(data, step))
-    assert len(whole.body) <= 64
-    assert len(whole.headers) <= MAX_HEADERS + 1
-    assert sum(len(name) + len(value) for name, value in whole.headers) <= MAX_HEAD
-    assert whole.status == 0 or 200 <= whole.status <= 999
+@given(ANYTHING | LENGTHY, CUTS)
+@settings(max_examples=500, deadline=None)
+def test_any_bytes_give_the_same_outcome_whatever_the_cuts(data, cuts):
+    whole, pieces = read(data, []), read(data, cuts)
+    assert outcome(whole) == outcome(pieces)
+    for reader in (whole, pieces):
+        assert len(reader.body) <= 64
+        assert len(reader.headers) <= MAX_HEADERS + 1
+        assert sum(len(name) + len(value) for name, value in reader.headers) <= MAX_HEAD
+        assert reader.received <= MAX_HEAD + 8 * 64
+        assert reader.status == 0 or 200 <= reader.status <= 999
+        assert (reader.keep_alive_seconds() or 0) >= 0
+
+
+@given(PLAUSIBLE)
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_give_the_same_outcome_byte_by_byte(data):
+    assert outcome(read(data, [])) == outcome(read(data, range(len(data))))
+
+
+def test_what_lies_beyond_the_raw_limit_is_the_same_whatever_the_cuts():
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    limit = MAX_HEAD + 8 * 64
+    for filler in (
+        limit - len(head) - 6,
+        limit - len(head) - 5,
+    ):  # the last chunk ends at the limit, or one byte beyond
+        data = head + b"0;" + b"x" * (filler - 3) + b"\r\n\r\n" + b"y" * 2
+        readers = [read(data, cuts) for cuts in ([], [limit], [limit - 1, limit + 1], range(0, len(data), 1000))]
+        assert len({(reader.status, reader.complete, reader.truncated) for reader in readers}) == 1
 
 
 def test_a_reader_reads_one_response_after_another():
@@ -101,7 +136,8 @@ class Stage:
         self.server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
         port = self.server.sockets[0].getsockname()[1]
         self.target = parse_url(f"http://127.0.0.1:{port}/", allow_http=True)
-        self.client = HookClient(AddressPolicy([ip_network("127.0.0.0/8")]), allow_http=True, max_body=64)
+        policy = AddressPolicy([ip_network("127.0.0.0/8")])
+        self.client = HookClient(Admission(policy, allow_http=True, ports=[range(port, port + 1)]), max_body=64)
 
     async def accept(self, reader, writer):
         try:

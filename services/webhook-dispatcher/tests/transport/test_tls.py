@@ -2,88 +2,14 @@
 
 import asyncio
 import datetime as dt
-import ipaddress
 import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from flowtask_webhook_dispatcher.transport import AddressPolicy, Failure, HookClient, TransportError
+from flowtask_webhook_dispatcher.transport import AddressPolicy, Admission, Failure, HookClient, TransportError
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
-
-
-class Authority:
-    """A certificate authority that lives for one test run."""
-
-    def __init__(self, folder, name):
-        self.folder, self.name = folder, name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        key_usage = x509.KeyUsage(
-            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-            data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-        )  # fmt: skip
-        self.certificate = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(self.key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - DAY)
-            .not_valid_after(NOW + DAY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
-            .add_extension(key_usage, critical=True)
-            .sign(self.key, hashes.SHA256())
-        )
-
-    def client_context(self):
-        context = ssl.create_default_context(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
-        context.minimum_version = ssl.TLSVersion.TLSv1_2  # what some distributions' Pythons leave to OpenSSL's settings
-        return context
-
-    def server_context(self, host, ends=NOW + DAY):
-        key = ec.generate_private_key(ec.SECP256R1())
-        try:
-            name = x509.IPAddress(ipaddress.ip_address(host))
-        except ValueError:
-            name = x509.DNSName(host)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")]))
-            .issuer_name(self.certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - 2 * DAY)
-            .not_valid_after(ends)
-            .add_extension(x509.SubjectAlternativeName([name]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
-        path = self.folder / f"{self.name}-{host.replace(':', '_')}-{ends:%d}.pem"
-        pem = serialization.Encoding.PEM
-        plain = serialization.NoEncryption()
-        path.write_bytes(
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(pem)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
-
-
-@pytest.fixture(scope="module")
-def trusted(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("ca"), "trusted")
-
-
-@pytest.fixture(scope="module")
-def untrusted(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("ca"), "untrusted")
 
 
 async def to_loopback(_host, _port):
@@ -112,34 +38,46 @@ async def test_a_trusted_certificate_for_the_host_is_accepted_and_the_connection
     assert receiver.connections == 1
 
 
-async def test_a_certificate_for_another_host_is_refused(client, receive, trusted, ok):
+@pytest.mark.parametrize(
+    ("certificate", "kind", "words"),
+    [
+        ({"host": "other.example"}, Failure.TLS_WRONG_HOST, "The certificate is for another host."),
+        ({"host": "127.0.0.1"}, Failure.TLS_WRONG_HOST, "The certificate is for another host."),
+        ({"ends": NOW - DAY}, Failure.TLS_EXPIRED, "The certificate has expired."),
+        ({"begins": NOW + DAY, "ends": NOW + 2 * DAY}, Failure.TLS_NOT_YET_VALID, "The certificate is not valid yet."),
+        ({"signed": "by itself"}, Failure.TLS_SELF_SIGNED, "The certificate is self-signed."),
+        ({"signed": "untrusted"}, Failure.TLS_UNKNOWN_AUTHORITY, Failure.TLS_UNKNOWN_AUTHORITY.explanation),
+        ({"signed": "untrusted, sent along"}, Failure.TLS_UNKNOWN_AUTHORITY, Failure.TLS_UNKNOWN_AUTHORITY.explanation),
+    ],
+)
+async def test_what_is_wrong_with_a_certificate_is_told_and_nothing_is_sent(
+    client, receive, trusted, untrusted, ok, certificate, kind, words
+):
+    signed = certificate.get("signed", "trusted")
+    more = {name: value for name, value in certificate.items() if name != "signed"}
+    authority = trusted if signed == "trusted" else untrusted
+    context = authority.server_context(
+        **{"host": "hooks.example", **more}, by_itself=signed == "by itself", sent_along=signed.endswith("along")
+    )
+    receiver = await receive(ok, tls=context)
+    error = await failure(client, receiver.target(host="hooks.example", scheme="https"))
+    assert (error.kind, error.message) == (kind, words)
+    assert not kind.ours
+    assert not kind.final
+    assert receiver.requests == []
+
+
+async def test_a_certificate_for_a_name_is_not_one_for_its_address(client, receive, trusted, ok):
     receiver = await receive(ok, tls=trusted.server_context("hooks.example"))
-    for host in ("other.example", "127.0.0.1"):
-        error = await failure(client, receiver.target(host=host, scheme="https"))
-        assert error.kind is Failure.TLS
-        assert "mismatch" in error.message
+    assert (await failure(client, receiver.target(scheme="https"))).kind is Failure.TLS_WRONG_HOST
     assert receiver.requests == []
-
-
-async def test_a_certificate_of_an_unknown_authority_is_refused(client, receive, untrusted, ok):
-    receiver = await receive(ok, tls=untrusted.server_context("hooks.example"))
-    error = await failure(client, receiver.target(host="hooks.example", scheme="https"))
-    assert error.kind is Failure.TLS
-    assert error.message.startswith("the certificate is not valid: ")
-    assert receiver.requests == []
-
-
-async def test_an_expired_certificate_is_refused(client, receive, trusted, ok):
-    receiver = await receive(ok, tls=trusted.server_context("hooks.example", ends=NOW - DAY))
-    error = await failure(client, receiver.target(host="hooks.example", scheme="https"))
-    assert error.kind is Failure.TLS
-    assert "expired" in error.message
 
 
 async def test_the_system_authorities_are_the_default(make_client, receive, trusted, ok):
     receiver = await receive(ok, tls=trusted.server_context("hooks.example"))
     client = make_client(tls=None, resolve=to_loopback)
-    assert (await failure(client, receiver.target(host="hooks.example", scheme="https"))).kind is Failure.TLS
+    error = await failure(client, receiver.target(host="hooks.example", scheme="https"))
+    assert error.kind is Failure.TLS_UNKNOWN_AUTHORITY
 
 
 async def test_a_receiver_without_tls_is_a_tls_error(client, receive):
@@ -167,7 +105,9 @@ async def test_a_handshake_that_hangs_ends_at_the_deadline_and_leaves_nothing_op
 
     receiver = await receive(behave)
     before = open_files()
-    assert (await failure(client, receiver.target(host="hooks.example", scheme="https"), 0.2)).kind is Failure.TIMEOUT
+    assert (
+        await failure(client, receiver.target(host="hooks.example", scheme="https"), 0.2)
+    ).kind is Failure.TLS_TIMEOUT
     await until(lambda: not receiver.tasks and open_files() <= before)
 
 
@@ -226,4 +166,25 @@ def any_host():
 @pytest.mark.parametrize("make", [unverified, any_host])
 def test_a_context_that_does_not_verify_is_refused(make):
     with pytest.raises(ValueError, match="verify"):
-        HookClient(AddressPolicy(), tls=make())
+        HookClient(Admission(AddressPolicy()), tls=make())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_context_that_takes_old_tls_is_refused():
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ValueError, match="below"):
+        HookClient(Admission(AddressPolicy()), tls=context)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_a_receiver_that_knows_only_old_tls_is_refused(client, receive, trusted, ok):
+    context = trusted.server_context("hooks.example")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    old = await receive(ok, tls=context)
+    assert (await failure(client, old.target(host="hooks.example", scheme="https"))).kind is Failure.TLS
+    assert old.requests == []
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert (await client.post(old.target(host="hooks.example", scheme="https"), [], b"x", timeout=5)).status == 200

@@ -21,7 +21,7 @@ already have, run the programs by hand instead, each with its own environment:
     FLOWTASK_NATS_URL                   nats://webhook-dispatcher:...@host:4222
     FLOWTASK_PORT                       its HTTP port, 8410 when not said
     FLOWTASK_WEBHOOKS_SECRET_KEYS       id:base64 of 32 bytes; encrypts the secrets of endpoints
-    FLOWTASK_WEBHOOKS_ALLOW_HTTP, FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS   for receivers on this machine
+    FLOWTASK_WEBHOOKS_ALLOW_HTTP, FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS, FLOWTASK_WEBHOOKS_PORTS   for receivers on this machine
   flowtask-billing and flowtask-mailer, each migrate, then serve
     FLOWTASK_DATABASE_URL               postgresql://flowtask_billing:... or flowtask_mailer:...@host:5432/flowtask
     FLOWTASK_NATS_URL                   nats://billing:... or mailer:...@host:4222

@@ -35,6 +35,7 @@ def _webhooks(keys: Keys) -> dict[str, str]:
         "FLOWTASK_WEBHOOKS_SECRET_KEYS": keys.ring("webhooks"),
         "FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
         "FLOWTASK_WEBHOOKS_ALLOW_HTTP": "true",
+        "FLOWTASK_WEBHOOKS_PORTS": "1-65535",
     }
 
 

@@ -29,7 +29,10 @@ from flowtask_kit.validation import details_of
 log = logs.get(__name__)
 
 C = TypeVar("C", bound=Command)
-A = TypeVar("A", bound=Contract)
+P = TypeVar("P")
+
+Answering = Callable[[AsyncSession, C], Awaitable[Contract]]
+Preparing = Callable[[C], Awaitable[Answering[C]]]
 
 CONCURRENCY = 64
 MAX_REPLY_BYTES = 1_000_000
@@ -46,15 +49,38 @@ class Answers:
         self._records = records
         self._service = service
 
-    def to(self, command: type[C], function: Callable[[AsyncSession, C], Awaitable[Contract]]) -> None:
+    def to(self, command: type[C], function: Answering[C]) -> None:
         """Have `function` answer a command; it gets the transaction first and raises FlowTaskError to refuse."""
 
+        async def prepare(_request: C) -> Answering[C]:
+            return function
+
+        self._subscribe(command, prepare)
+
+    def to_prepared(
+        self,
+        command: type[C],
+        find_out: Callable[[C], Awaitable[P]],
+        function: Callable[[AsyncSession, C, P], Awaitable[Contract]],
+    ) -> None:
+        """Like `to`, for a command about which somebody else has to be asked: `find_out` does that before the transaction.
+
+        What it finds goes to `function`, which alone decides: a repeat gets the first answer, whatever is found now.
+        """
+
+        async def prepare(request: C) -> Answering[C]:
+            found = await find_out(request)
+            return lambda tx, request: function(tx, request, found)
+
+        self._subscribe(command, prepare)
+
+    def _subscribe(self, command: type[C], prepare: Preparing[C]) -> None:
         async def answer(message: NatsMessage) -> bytes:
             if message.reply_to and not is_inbox(message.reply_to):  # the bus would take our answer for a word of ours
                 log.error("command wants its answer said elsewhere", command=command.bus_subject())
                 message.reply_to = ""
                 return b""
-            reply = await self._answer(command, function, message)
+            reply = await self._answer(command, prepare, message)
             body = reply.model_dump_json(by_alias=True).encode()
             if len(body) > MAX_REPLY_BYTES:  # NATS would refuse it, and the asker would wait in vain
                 log.error("reply is too large", command=command.bus_subject(), bytes=len(body))
@@ -71,18 +97,13 @@ class Answers:
             description=command.__doc__,
         )(answer)
 
-    async def _answer(
-        self,
-        command: type[C],
-        function: Callable[[AsyncSession, C], Awaitable[Contract]],
-        message: NatsMessage,
-    ) -> Reply:
+    async def _answer(self, command: type[C], prepare: Preparing[C], message: NatsMessage) -> Reply:
         begun = time.perf_counter()
         with traces.tracer().start_as_current_span(
             command.bus_subject(), context=traces.extract(message.headers), kind=SpanKind.SERVER
         ):
             try:
-                reply = await self._perform(command, function, message.body)
+                reply = await self._perform(command, prepare, message.body)
             except FlowTaskError as refusal:
                 reply = Reply(error=refusal.body)
             except Exception as error:  # noqa: BLE001 - the other service gets an answer whatever happens here
@@ -91,21 +112,18 @@ class Answers:
         metrics.COMMANDS_ANSWERED.labels(command.verb, status).observe(time.perf_counter() - begun)
         return reply
 
-    async def _perform(
-        self, command: type[C], function: Callable[[AsyncSession, C], Awaitable[Contract]], body: bytes
-    ) -> Reply:
+    async def _perform(self, command: type[C], prepare: Preparing[C], body: bytes) -> Reply:
         try:
             request = command.model_validate_json(body)
         except ValidationError as error:
             raise ValidationFailed(details=details_of(error.errors(include_input=False))) from error
+        function = await prepare(request)
         async with transaction(self._database, self._wake) as tx:
             if not command.changes or request.command_id is None:
                 return Reply(data=(await function(tx, request)).model_dump(mode="json", by_alias=True))
             return await self._once(tx, request, function)
 
-    async def _once(
-        self, tx: AsyncSession, request: C, function: Callable[[AsyncSession, C], Awaitable[Contract]]
-    ) -> Reply:
+    async def _once(self, tx: AsyncSession, request: C, function: Answering[C]) -> Reply:
         """Do it and keep the reply with its id, in the same transaction; answer a repeat with what was kept."""
         records = self._records
         digest = request_hash(request)

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -16,9 +17,11 @@ from flowtask_kit.service.resources import Resources
 
 from ..endpoints.breaker import Rules
 from ..endpoints.directory import Directory
+from ..health.tally import Tally
 from ..keyring import KeyRing
 from ..settings import DispatcherSettings
-from ..transport import AddressPolicy, HookClient
+from ..transport import Transport
+from . import metrics
 from .guard import Guard
 from .intake import Intake
 from .journal import Journal
@@ -41,13 +44,13 @@ RECORD_SECONDS = 5.0
 class Dispatcher:
     """Intake, lanes, sender, recorder and retrier of one process."""
 
-    def __init__(
-        self, resources: Resources, settings: DispatcherSettings, keyring: KeyRing, policy: AddressPolicy
-    ) -> None:
+    def __init__(self, resources: Resources, settings: DispatcherSettings, keyring: KeyRing, client: Transport) -> None:
         self._resources = resources
         self._settings = settings
         self._directory = Directory(keyring, allow_http=settings.webhooks_allow_http)
-        self._client = HookClient(policy, allow_http=settings.webhooks_allow_http)
+        self._client = client
+        self._tally = Tally()
+        metrics.watch(self._directory)
         self._pool: asyncpg.Pool[Any] | None = None
         self._intake: Intake | None = None
         self._lanes: Lanes | None = None
@@ -76,7 +79,9 @@ class Dispatcher:
         recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
         rules = Rules(settings.webhooks_breaker_failures, timedelta(seconds=settings.webhooks_breaker_seconds))
         guard = Guard(self._directory, recorder.put, rules, each=settings.webhooks_endpoint_concurrency)
-        sender = Sender(self._client, self._directory, guard, recorder, timeout=settings.webhooks_timeout_seconds)
+        sender = Sender(
+            self._client, self._directory, guard, self._tally, recorder, timeout=settings.webhooks_timeout_seconds
+        )
         lanes = Lanes(
             sender.send,
             lambda endpoint_id: retrier.freed(endpoint_id),  # noqa: PLW0108 - made below
@@ -94,6 +99,7 @@ class Dispatcher:
             ("hold", intake.hold),
             ("intake", intake.run),
             ("retrier", retrier.run),
+            ("tally", partial(self._tally.run, pool)),
         ):
             background.start(name, loop)
 
@@ -122,6 +128,7 @@ class Dispatcher:
             async with asyncio.timeout(RECORD_SECONDS if self._recorder.healthy.is_set() else HALT_SECONDS):
                 await self._recorder.drained()
                 await self._retrier.give_up_leases()
+                await self._tally.flush(self._pool)
         except Exception as error:
             if not is_outage(error):
                 raise

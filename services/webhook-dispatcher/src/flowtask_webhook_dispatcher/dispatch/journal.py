@@ -12,6 +12,7 @@ from flowtask_contracts.commands.webhooks import Trigger
 from flowtask_kit.ids import utc_now
 
 from ..deliveries.models import Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of
+from ..transport import Timings
 from . import metrics, statements
 from .work import Attempted, Cancelled, Deferred, Disabled, Entry, Parcel, Released, Seen, Tripped
 
@@ -205,14 +206,20 @@ def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
         [entry.result.at for entry, _ in settled],
         [entry.result.duration_ms for entry, _ in settled],
         [entry.result.status_code for entry, _ in settled],
-        *([getattr(entry.result, name) for entry, _ in settled] for name in _LOGGED),
+        [entry.result.error for entry, _ in settled],
+        [entry.result.error_code for entry, _ in settled],
+        *([_milliseconds(entry.result.timings, part) for entry, _ in settled] for part in range(4)),
+        *([getattr(entry.result, name) for entry, _ in settled] for name in _SAID),
     )
 
 
-_LOGGED = (
-    *("error", "error_code", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "trace_id"),
-    *("request_headers", "response_headers", "response_body", "response_truncated"),
-)
+_SAID = ("trace_id", "request_headers", "response_headers", "response_body", "response_truncated")
+
+
+def _milliseconds(timings: Timings | None, part: int) -> float | None:
+    """The lookup, the connection, TLS, or the wait for the first byte."""
+    seconds = None if timings is None else timings[part]
+    return None if seconds is None else seconds * 1000
 
 
 def _recoverable(entry: Attempted, following: Next) -> bool:

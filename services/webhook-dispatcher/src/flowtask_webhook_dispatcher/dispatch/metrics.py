@@ -1,6 +1,13 @@
 """Delivery health. No label holds an endpoint or a tenant: those are questions for SQL."""
 
+from functools import partial
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from flowtask_contracts.commands.webhooks import Circuit
+from flowtask_kit.ids import utc_now
+
+from ..endpoints.directory import Directory
 
 ATTEMPTS = Counter(
     "flowtask_webhook_attempts_total",
@@ -36,3 +43,15 @@ UNREADABLE = Counter(
     "flowtask_webhook_unreadable_total", "Stream messages that are not events; kept apart, never sent."
 )
 OLDEST_DUE = Gauge("flowtask_webhook_oldest_due_seconds", "How long the first of all due rows has been due.")
+
+
+def watch(directory: Directory) -> None:
+    """Tell of circuits and disabled endpoints whenever somebody asks; every replica knows all of them."""
+    DISABLED.set_function(lambda: len(directory.disabled))
+    for state in (Circuit.OPEN, Circuit.HALF_OPEN):
+        CIRCUITS.labels(state.value).set_function(partial(_in, directory, state))
+
+
+def _in(directory: Directory, state: Circuit) -> int:
+    now = utc_now()
+    return sum(breaker.circuit(now) is state for breaker in list(directory.held.values()))

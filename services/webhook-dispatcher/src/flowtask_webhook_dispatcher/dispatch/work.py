@@ -10,6 +10,7 @@ from flowtask_contracts.commands.webhooks import DisabledReason, Trigger
 from ..deliveries.models import Outcome
 from ..endpoints.breaker import Breaker
 from ..endpoints.directory import Receiver
+from ..transport import Timings
 from .payload import PublicEvent
 
 ACK = b"+ACK"
@@ -86,10 +87,7 @@ class Result:
     status_code: int | None = None
     error: str | None = None
     error_code: str | None = None
-    dns_ms: float | None = None
-    connect_ms: float | None = None
-    tls_ms: float | None = None
-    first_byte_ms: float | None = None
+    timings: Timings | None = None
     trace_id: str | None = None
     request_headers: bytes | None = None
     response_headers: bytes | None = None

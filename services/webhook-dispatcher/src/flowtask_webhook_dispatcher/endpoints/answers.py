@@ -10,6 +10,7 @@ from flowtask_contracts.commands.webhooks import (
     UpdateEndpoint,
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
+from flowtask_contracts.errors import ValidationFailed
 from flowtask_kit.bus.answers import Answers
 
 from . import service
@@ -19,14 +20,14 @@ from .service import EndpointRules
 def register(answers: Answers, rules: EndpointRules) -> None:
     """Answer for endpoints."""
 
-    async def create(tx: AsyncSession, command: CreateEndpoint) -> EndpointView:
-        return await service.create(tx, rules, command)
+    async def objection(command: CreateEndpoint | UpdateEndpoint) -> ValidationFailed | None:
+        return await rules.objection(command.url)
 
-    async def change(tx: AsyncSession, command: UpdateEndpoint) -> EndpointView:
-        return await service.change(tx, rules, command)
+    async def create(tx: AsyncSession, command: CreateEndpoint, found: ValidationFailed | None) -> EndpointView:
+        return await service.create(tx, rules, command, found)
 
-    answers.to(CreateEndpoint, create)
-    answers.to(UpdateEndpoint, change)
+    answers.to_prepared(CreateEndpoint, objection, create)
+    answers.to_prepared(UpdateEndpoint, objection, service.change)
     answers.to(GetEndpoint, service.get)
     answers.to(ListEndpoints, service.page)
     answers.to(DeleteEndpoint, service.delete)

@@ -1,7 +1,6 @@
 """Creating, changing and removing endpoints."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,7 +22,7 @@ from flowtask_kit.ids import new_id, utc_now
 
 from ..erasure.queries import is_erased
 from ..keyring import KeyRing, new_secret
-from ..transport import AddressPolicy, InvalidUrl, parse_url
+from ..transport import Admission
 from . import patterns, policy, queries
 from .errors import EndpointNotFound, TooManyEndpoints, WorkspaceIsErased
 from .models import Endpoint, EndpointState
@@ -32,30 +31,27 @@ from .models import Endpoint, EndpointState
 class EndpointRules:
     """What an installation accepts as an endpoint, and the ring that keeps its secrets."""
 
-    def __init__(self, keyring: KeyRing, policy: AddressPolicy, *, allow_http: bool, most: int) -> None:
+    def __init__(self, keyring: KeyRing, admission: Admission, *, most: int) -> None:
         self.keyring = keyring
         self.most = most
-        self._policy = policy
-        self._allow_http = allow_http
+        self._admission = admission
 
-    def url(self, url: str) -> str:
-        """The URL, if webhooks may go there; names are resolved and checked anew at every connection."""
-        try:
-            target = parse_url(url, allow_http=self._allow_http)
-        except InvalidUrl as error:
-            raise ValidationFailed(details=[ErrorDetail(field="url", message=str(error))]) from error
-        try:
-            literal = ip_address(target.host)
-        except ValueError:
-            return url
-        if self._policy.refusal(literal) is not None:
-            raise ValidationFailed(details=[ErrorDetail(field="url", message="this address is not allowed")])
-        return url
+    async def objection(self, url: str | None) -> ValidationFailed | None:
+        """Why no endpoint may have this URL, or None. It asks name servers: no transaction may be open.
+
+        What it says holds for now; the addresses are checked anew at every connection.
+        """
+        message = None if url is None else await self._admission.objection(url)
+        return None if message is None else ValidationFailed(details=[ErrorDetail(field="url", message=message)])
 
 
-async def create(tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint) -> EndpointView:
-    """Subscribe a URL under a new secret, which only this answer shows."""
-    url, events = rules.url(command.url), patterns.check(command.events)
+async def create(
+    tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint, objection: ValidationFailed | None
+) -> EndpointView:
+    """Subscribe a URL under a new secret, which only this answer shows; raises what there is against the URL."""
+    if objection is not None:
+        raise objection
+    events = patterns.check(command.events)
     waits = policy.check(command.retry_policy, command.retry_schedule)
     revision = await _next_revision(tx)
     if await tx.scalar(is_erased(command.workspace_id)) is not None:
@@ -66,7 +62,7 @@ async def create(tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint
     endpoint = Endpoint(
         id=endpoint_id,
         workspace_id=command.workspace_id,
-        url=url,
+        url=command.url,
         events=events,
         description=command.description,
         active=command.active,
@@ -107,8 +103,8 @@ async def page(tx: AsyncSession, command: ListEndpoints) -> Endpoints:
     )
 
 
-async def change(tx: AsyncSession, rules: EndpointRules, command: UpdateEndpoint) -> EndpointView:
-    """Set the fields that the command names; the others stay.
+async def change(tx: AsyncSession, command: UpdateEndpoint, objection: ValidationFailed | None) -> EndpointView:
+    """Set the fields that the command names; the others stay. What there is against a URL is raised if it is a new one.
 
     What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before.
     """
@@ -116,7 +112,9 @@ async def change(tx: AsyncSession, rules: EndpointRules, command: UpdateEndpoint
     revision = await _next_revision(tx)
     endpoint, state = await _endpoint(tx, command.workspace_id, command.endpoint_id)
     if command.url is not None and command.url != endpoint.url:
-        endpoint.url = rules.url(command.url)
+        if objection is not None:
+            raise objection
+        endpoint.url = command.url
         state.begin_anew()
     if command.events is not None:
         endpoint.events = patterns.check(command.events)

@@ -3,16 +3,18 @@
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .addresses import AddressPolicy
+from .admission import Admission
 from .connections import Connection
 from .dialing import Dialer, verifying_context
 from .errors import Failure, TransportError
 from .pool import Pool
-from .resolving import Resolve, Resolver
+from .proxying import ProxyAddress
 from .responses import Answer, ResponseReader
+from .timings import Phases, Timings
 from .urls import Target
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
@@ -24,34 +26,32 @@ _KEEP_ALIVE_MARGIN = 1  # seconds earlier than the receiver says: it may close w
 
 
 class HookClient:
-    """Posts to receivers nobody trusts: checked addresses only, no redirects, capped answers, one deadline per attempt.
+    """Posts to receivers nobody trusts: admitted addresses only, no redirects, capped answers, one deadline per attempt.
 
     `max_body` is bytes of an answer kept; an idle connection lives `idle_seconds` at most (less if the receiver says so).
-    `tls` must verify; `resolve` gives every address of a host, and defaults to the system's resolver.
-    Use it inside one event loop, and `aclose` it there.
+    `tls` must verify; with `proxy` every connection goes through it. Use it inside one event loop, and `aclose` it there,
+    which closes `admission` too.
     """
 
     def __init__(
         self,
-        policy: AddressPolicy,
+        admission: Admission,
         *,
-        allow_http: bool = False,
         max_body: int = 16 * 1024,
         idle_seconds: float = 30.0,
         max_idle_per_origin: int = 64,
         max_idle: int = 1024,
         tls: ssl.SSLContext | None = None,
-        resolve: Resolve | None = None,
+        proxy: ProxyAddress | None = None,
     ) -> None:
-        self._allow_http = allow_http
+        self._admission = admission
         self._max_body = max_body
         self._idle_seconds = idle_seconds
         self._pool = Pool(max_idle, max_idle_per_origin)
         self._open: set[Connection] = set()
         self._dialing = 0
         self._changed: asyncio.Future[None] | None = None  # set when a connection or a dial ends while `aclose` waits
-        self._own_resolver = Resolver()  # has no threads before its first lookup
-        self._dialer = Dialer(policy, resolve or self._own_resolver, tls or verifying_context(), self._make)
+        self._dialer = Dialer(admission, tls or verifying_context(), proxy, self._make)
         self._closed = False
 
     async def post(
@@ -69,23 +69,27 @@ class HookClient:
         the connection in use.
         """
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        begun, started = time.perf_counter(), loop.time()
         deadline = started + timeout
         head = _head(target, headers, len(body))
         if self._closed:
             raise _closed()
-        if target.scheme != "https" and not self._allow_http:
-            raise TransportError(Failure.INVALID_URL, "only https URLs are allowed")
         connection = self._pool.take(target.origin, started)
-        answer = None if connection is None else await _on_idle(connection, head, body, deadline)
-        if connection is None or answer is None:
-            connection = await self._dial(target, deadline)
-            answer = await connection.exchange(head, body, deadline)
-        now = loop.time()
+        phases: Phases | None = None
+        try:
+            answer = None if connection is None else await _on_idle(connection, head, body, deadline)
+            if connection is None or answer is None:
+                connection, phases = None, Phases()
+                connection = await self._dial(target, deadline, phases)
+                answer = await connection.exchange(head, body, deadline)
+        except TransportError as error:
+            error.timings = _timings(phases, connection, begun)
+            raise
         if connection.reusable:
-            self._keep(connection, answer, now)
+            self._keep(connection, answer, loop.time())
         headers_text = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
-        return Answer(answer.status, headers_text, answer.body, answer.truncated, connection.address, now - started)
+        timings = _timings(phases, connection, begun)
+        return Answer(answer.status, headers_text, answer.body, answer.truncated, connection.address, timings)
 
     async def aclose(self) -> None:
         """Close every connection and wait until all are gone; posts under way end with `TransportError` LOCAL."""
@@ -94,7 +98,7 @@ class HookClient:
         self._dialer.hurry()
         for connection in list(self._open):
             connection.give_up(_closed())
-        self._own_resolver.close()
+        self._admission.close()
         while self._open or self._dialing:
             if self._changed is None:
                 self._changed = asyncio.get_running_loop().create_future()
@@ -105,10 +109,10 @@ class HookClient:
         """How many connections exist now, idle ones included."""
         return len(self._open)
 
-    async def _dial(self, target: Target, deadline: float) -> Connection:
+    async def _dial(self, target: Target, deadline: float, phases: Phases) -> Connection:
         self._dialing += 1
         try:
-            connection = await self._dialer.dial(target, deadline)
+            connection = await self._dialer.dial(target, deadline, phases)
         except TransportError:
             if self._closed:
                 raise _closed() from None
@@ -156,8 +160,15 @@ async def _on_idle(connection: Connection, head: bytes, body: bytes, deadline: f
         raise
 
 
+def _timings(phases: Phases | None, connection: Connection | None, begun: float) -> Timings:
+    first_byte = None if connection is None else connection.first_byte_seconds
+    if phases is None:
+        return Timings(None, None, None, first_byte, time.perf_counter() - begun)
+    return Timings(phases.dns, phases.connect, phases.tls, first_byte, time.perf_counter() - begun)
+
+
 def _closed() -> TransportError:
-    return TransportError(Failure.LOCAL, "the sender is shutting down")
+    return TransportError(Failure.LOCAL, "The sender is shutting down.")
 
 
 def _head(target: Target, headers: Iterable[tuple[bytes, bytes]], length: int) -> bytes:

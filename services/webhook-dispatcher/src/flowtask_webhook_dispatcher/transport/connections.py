@@ -1,6 +1,7 @@
 """One connection to one checked address: it carries one exchange at a time and closes itself on anything unexpected."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -8,14 +9,13 @@ from .errors import Failure, TransportError
 from .responses import ResponseReader
 
 _WHOLE = 64 * 1024  # bytes: requests up to here go in one write, longer ones in slices under flow control
-_HUNG_UP = "the receiver closed the connection without an answer"
 
 
 class Connection(asyncio.Protocol):
     """An open TCP or TLS connection; `exchange` sends a request and waits for the whole answer."""
 
     __slots__ = (
-        "_deadline", "_loop", "_lost", "_on_lost", "_on_made", "_paused", "_reader", "_timer", "_timer_at", "_transport", "_unsent", "_waiter",
+        "_deadline", "_first_byte_at", "_loop", "_lost", "_on_lost", "_on_made", "_paused", "_reader", "_sent_at", "_timer", "_timer_at", "_transport", "_unsent", "_waiter",
         "address", "expires_at", "origin",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._sent_at = self._first_byte_at = 0.0  # by time.perf_counter
 
     @property
     def usable(self) -> bool:
@@ -55,22 +56,28 @@ class Connection(asyncio.Protocol):
         return self._reader.received == 0
 
     @property
+    def first_byte_seconds(self) -> float | None:
+        """From the last request to the first byte of its answer, if one came."""
+        return self._first_byte_at - self._sent_at if self._reader.received else None
+
+    @property
     def reusable(self) -> bool:
         """The last answer is whole and leaves the connection ready for another request."""
         reader = self._reader
         return reader.complete and reader.reusable and reader.fault is None and self._unsent is None and self.usable
 
     async def exchange(self, head: bytes, body: bytes, deadline: float) -> ResponseReader:
-        """Send one request and give its answer; raises `TransportError` TIMEOUT, PROTOCOL, CLOSED or LOCAL.
+        """Send one request and give its answer; raises `TransportError` TIMEOUT, INVALID_ANSWER, CLOSED or LOCAL.
 
         `deadline` is loop time. Cancelling closes the connection. The reader is valid until the next exchange.
         """
         self._reader.begin()
         if not self.usable:  # it went, or spoke first, between two turns of the loop
-            raise TransportError(Failure.CLOSED, _HUNG_UP)
+            raise TransportError(Failure.CLOSED)
         waiter = self._waiter = self._loop.create_future()
         try:
             self._watch(deadline)
+            self._sent_at = time.perf_counter()
             self._send(head, body)
             error = await waiter
         except BaseException:
@@ -112,9 +119,12 @@ class Connection(asyncio.Protocol):
         """Bytes of the answer; on an idle connection nobody asked for them, so it closes."""
         if self._waiter is None:
             self.abort()
-        elif self._reader.feed(data):
+            return
+        if not self._reader.received:
+            self._first_byte_at = time.perf_counter()
+        if self._reader.feed(data):
             fault = self._reader.fault
-            self._finish(None if fault is None else TransportError(Failure.PROTOCOL, fault))
+            self._finish(None if fault is None else TransportError(Failure.INVALID_ANSWER, fault))
 
     def eof_received(self) -> None:
         """The receiver will send nothing more, so an answer can only end here."""
@@ -172,7 +182,7 @@ class Connection(asyncio.Protocol):
         if self._reader.end():
             self._finish(None)
         else:
-            self._finish(TransportError(Failure.CLOSED, _HUNG_UP))
+            self._finish(TransportError(Failure.CLOSED))
 
     # One timer serves many exchanges: it is set anew only when it fires, or when a deadline comes before it.
 
@@ -192,4 +202,4 @@ class Connection(asyncio.Protocol):
         if self._loop.time() < self._deadline:
             self._watch(self._deadline)
         else:
-            self.give_up(TransportError(Failure.TIMEOUT, "no answer came before the deadline"))
+            self.give_up(TransportError(Failure.TIMEOUT))

@@ -1,26 +1,36 @@
 """A connection to a checked address: one lookup, every address judged, then TCP to that very literal, then TLS."""
 
 import asyncio
-import errno
-import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
-from itertools import chain, zip_longest
+import time
+from collections.abc import Callable
 
-from .addresses import AddressPolicy
+from .admission import Admission
+from .connecting import Route, Straight, connect_first
 from .connections import Connection
+from .deadlines import Deadlines
 from .errors import Failure, TransportError
-from .resolving import Resolve
+from .proxying import ProxyAddress, Tunnels
+from .timings import Phases
 from .urls import Target
-
-MAX_ADDRESSES_TRIED = 4
-
-# Errors of our own process or host: the receiver has no part in them.
-_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.EAGAIN})
 
 MakeConnection = Callable[[str, str], Connection]
 """Takes the address and the origin, gives a connection that is not open yet."""
+
+# OpenSSL's X509_V_ERR_*; any other problem of a certificate is told in OpenSSL's words.
+_CERTIFICATE_FAILURES = {
+    2: Failure.TLS_UNKNOWN_AUTHORITY,  # UNABLE_TO_GET_ISSUER_CERT
+    9: Failure.TLS_NOT_YET_VALID,
+    10: Failure.TLS_EXPIRED,
+    18: Failure.TLS_SELF_SIGNED,  # DEPTH_ZERO_SELF_SIGNED_CERT
+    19: Failure.TLS_UNKNOWN_AUTHORITY,  # SELF_SIGNED_CERT_IN_CHAIN: the sent root is not one of ours
+    20: Failure.TLS_UNKNOWN_AUTHORITY,  # UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+    21: Failure.TLS_UNKNOWN_AUTHORITY,  # UNABLE_TO_VERIFY_LEAF_SIGNATURE
+    27: Failure.TLS_UNKNOWN_AUTHORITY,  # CERT_UNTRUSTED
+    62: Failure.TLS_WRONG_HOST,
+    64: Failure.TLS_WRONG_HOST,  # IP_ADDRESS_MISMATCH
+}
 
 
 def verifying_context() -> ssl.SSLContext:
@@ -33,59 +43,45 @@ def verifying_context() -> ssl.SSLContext:
 
 
 class Dialer:
-    """Opens connections to targets, and only to addresses that the policy allows."""
+    """Opens connections to targets, and only to addresses that are admitted; through the proxy if there is one."""
 
-    def __init__(self, policy: AddressPolicy, resolve: Resolve, tls: ssl.SSLContext, make: MakeConnection) -> None:
+    def __init__(
+        self, admission: Admission, tls: ssl.SSLContext, proxy: ProxyAddress | None, make: MakeConnection
+    ) -> None:
         if tls.verify_mode != ssl.CERT_REQUIRED or not tls.check_hostname:
             raise ValueError("the TLS context must verify certificates and host names")
         if tls.minimum_version < ssl.TLSVersion.TLSv1_2:
             raise ValueError("the TLS context must refuse TLS below 1.2")
-        self._policy = policy
-        self._resolve = resolve
+        self._admission = admission
         self._tls = tls
         self._make = make
-        self._limits: set[asyncio.Timeout] = set()
+        self._deadlines = Deadlines()
+        self._route: Route = Straight(self._deadlines)
+        if proxy is not None:
+            self._route = Tunnels(proxy, admission.resolve, self._deadlines)
 
-    async def dial(self, target: Target, deadline: float) -> Connection:
-        """An open connection by `deadline` (loop time); raises `TransportError` DNS, BLOCKED, CONNECT, TLS, TIMEOUT, LOCAL."""
-        doing = "resolve the host name"
-        limit = asyncio.timeout_at(deadline)
-        try:
-            async with limit:
-                self._limits.add(limit)
-                addresses = await self._addresses(target)
-                doing = "connect"
-                sock, address = await _connect_first(addresses, target.port, deadline)
-                doing = "set up TLS" if target.scheme == "https" else doing
-                return await self._open(target, sock, address)
-        except TimeoutError:
-            raise TransportError(Failure.TIMEOUT, f"could not {doing} before the deadline") from None
-        finally:
-            self._limits.discard(limit)
+    async def dial(self, target: Target, deadline: float, phases: Phases) -> Connection:
+        """An open connection by `deadline` (loop time), `phases` filled in as far as it went; raises `TransportError`."""
+        begun = time.perf_counter()
+        async with self._deadlines.until(deadline, lambda: TransportError(Failure.DNS_TIMEOUT)):
+            addresses = await self._admission.addresses(target)
+        looked_up = time.perf_counter()
+        if target.address is None:
+            phases.dns = looked_up - begun
+        sock, address = await connect_first(self._route, addresses, target.port, deadline)
+        connected = time.perf_counter()
+        phases.connect = connected - looked_up
+        encrypted = target.scheme == "https"
+        late = Failure.TLS_TIMEOUT if encrypted else Failure.CONNECT_TIMEOUT
+        async with self._deadlines.until(deadline, lambda: TransportError(late)):
+            connection = await self._open(target, sock, address)
+        if encrypted:
+            phases.tls = time.perf_counter() - connected
+        return connection
 
     def hurry(self) -> None:
         """Put the deadline of everything under way to now."""
-        for limit in self._limits:
-            if not limit.expired():
-                limit.reschedule(0.0)
-
-    async def _addresses(self, target: Target) -> Sequence[str]:
-        """Every address of the target, all of them allowed."""
-        if target.address is not None:
-            if reason := self._policy.refusal(target.address):
-                raise TransportError(Failure.BLOCKED, f"the address {target.host} is not allowed: {reason}")
-            return [target.host]
-        try:
-            addresses = list(dict.fromkeys(await self._resolve(target.host, target.port)))
-        except socket.gaierror as error:
-            raise TransportError(Failure.DNS, _lookup_failure(error)) from None
-        except (OSError, UnicodeError):
-            raise TransportError(Failure.DNS, "the host name could not be resolved") from None
-        if not addresses:
-            raise TransportError(Failure.DNS, "the host name has no address")
-        if any(self._policy.refusal(address) for address in addresses):
-            raise TransportError(Failure.BLOCKED, "the host name resolves to an address that is not allowed")
-        return addresses
+        self._deadlines.hurry()
 
     async def _open(self, target: Target, sock: socket.socket, address: str) -> Connection:
         """Make the socket a connection, with TLS for https; the socket is closed if that fails."""
@@ -99,58 +95,20 @@ class Dialer:
             connection.discard()
             # uvloop says RuntimeError if the connection went while it was being set up.
             if isinstance(error, OSError | RuntimeError) and not isinstance(error, TimeoutError):
-                raise TransportError(Failure.TLS if tls else Failure.CONNECT, _setup_failure(error)) from None
+                raise _setup_failure(error, encrypted=tls is not None) from None
             raise
         return connection
 
 
-def _setup_failure(error: Exception) -> str:
+def _setup_failure(error: Exception, *, encrypted: bool) -> TransportError:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not valid: {error.verify_message}"
+        kind = _CERTIFICATE_FAILURES.get(error.verify_code)
+        if kind is not None:
+            return TransportError(kind)
+        return TransportError(Failure.TLS_CERTIFICATE, f"The certificate is not valid: {error.verify_message}.")
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {(error.reason or 'unknown reason').replace('_', ' ').lower()}"
-    return "the connection was closed while it was being set up"
-
-
-def _lookup_failure(error: socket.gaierror) -> str:
-    unknown = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
-    return "the host name does not exist" if error.errno in unknown else "the host name could not be resolved"
-
-
-def _tried(addresses: Sequence[str]) -> list[str]:
-    """The first few, families in turn (RFC 8305, section 4), so that a dead IPv6 route does not hide IPv4."""
-    first_is_v6 = ":" in addresses[0]
-    first = [a for a in addresses if (":" in a) == first_is_v6]
-    second = [a for a in addresses if (":" in a) != first_is_v6]
-    in_turn = chain.from_iterable(zip_longest(first, second))
-    return [a for a in in_turn if a is not None][:MAX_ADDRESSES_TRIED]
-
-
-async def _connect_first(addresses: Sequence[str], port: int, deadline: float) -> tuple[socket.socket, str]:
-    """The first address that takes a TCP connection; each gets an equal share of the time that is left."""
-    loop = asyncio.get_running_loop()
-    tried = _tried(addresses)
-    errors: list[OSError] = []
-    for left, address in zip(range(len(tried), 0, -1), tried, strict=True):
-        share = (deadline - loop.time()) / left if left > 1 else None  # the last one has what is left anyway
-        try:
-            async with asyncio.timeout(share):
-                return await _connect(loop, address, port), address
-        except OSError as error:
-            errors.append(error)
-    number = errors[-1].errno
-    reason = os.strerror(number).lower() if number else "no answer"
-    if all(error.errno in _OURS for error in errors):
-        raise TransportError(Failure.LOCAL, f"the sender could not open a connection: {reason}")
-    raise TransportError(Failure.CONNECT, f"could not connect: {reason}")
-
-
-async def _connect(loop: asyncio.AbstractEventLoop, address: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        await loop.sock_connect(sock, (address, port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+        reason = (error.reason or "unknown reason").replace("_", " ").lower()
+        return TransportError(Failure.TLS, f"The TLS handshake failed: {reason}.")
+    if encrypted:
+        return TransportError(Failure.TLS, "The receiver closed the connection during the TLS handshake.")
+    return TransportError(Failure.CONNECT_FAILED)

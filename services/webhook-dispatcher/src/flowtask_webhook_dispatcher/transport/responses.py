@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import httptools
 
+from .timings import Timings
+
 MAX_HEAD = 32 * 1024  # bytes of status line and headers, interim (1xx) ones included
 MAX_HEADERS = 100
 MAX_INTERIM = 8
@@ -22,7 +24,7 @@ class Answer(NamedTuple):
     body: bytes  # at most the client's `max_body`
     truncated: bool  # the body was longer, or did not end before the deadline or the connection did
     address: str  # the IP address that answered
-    seconds: float  # from the call to the end of the answer
+    timings: Timings
 
     def header(self, name: str) -> str | None:
         """The first header of this name (in any case), or None."""
@@ -64,16 +66,19 @@ class ResponseReader:
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; true once there is nothing more to read for this response."""
         room = MAX_HEAD - self.received
+        over = self.received + len(data) > self._raw_limit
+        if over:
+            data = data[: self._raw_limit - self.received]
         self.received += len(data)
         if self.head_done or len(data) <= room:
             self._parse(data)
         elif self._parse(data[:room]):
             self._parse(data[room:])
         else:
-            self.fault = self.fault or f"the answer's head is longer than {MAX_HEAD} bytes"
+            self.fault = self.fault or f"The answer's head is longer than {MAX_HEAD} bytes."
         if self.complete or self.fault is not None:
             return True
-        self.truncated = self.truncated or self.received > self._raw_limit
+        self.truncated = self.truncated or over
         return self.truncated
 
     def end(self) -> bool:
@@ -111,7 +116,7 @@ class ResponseReader:
             if self.head_done and not self.complete:
                 self.truncated = self.complete = True
             elif not self.complete and self.fault is None:
-                self.fault = "the answer is not valid HTTP/1.1"
+                self.fault = "The answer is not valid HTTP/1.1."
         return self.head_done
 
     def _promised_an_end(self) -> bool:
@@ -134,7 +139,7 @@ class ResponseReader:
             return
         self.headers.append((name, value))
         if len(self.headers) > MAX_HEADERS:
-            self.fault = f"the answer has more than {MAX_HEADERS} headers"
+            self.fault = f"The answer has more than {MAX_HEADERS} headers."
             raise OverflowError
 
     def on_headers_complete(self) -> None:
@@ -151,11 +156,11 @@ class ResponseReader:
         self.headers = []
         self._interim += 1
         if status == _SWITCHING:
-            self.fault = "the answer switches protocols"
+            self.fault = "The answer switches protocols."
         elif status < 100:  # noqa: PLR2004  RFC 9110, section 15: three digits from 100
-            self.fault = "the answer's status is not between 100 and 999"
+            self.fault = "The answer's status is not between 100 and 999."
         elif self._interim > MAX_INTERIM:
-            self.fault = f"more than {MAX_INTERIM} interim answers"
+            self.fault = f"There are more than {MAX_INTERIM} interim answers."
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body; what does not fit is dropped."""
