@@ -4,7 +4,8 @@ import json
 import os
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.error import HTTPError
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
@@ -15,17 +16,34 @@ DEEPEST = 10_000
 SHORTEST_SEARCH = 3
 
 
+INVITATION = os.environ.get("FLOWTASK_INVITATION", "fti_" + "0" * 64)
+"""What has another form than a token is refused; one that waits for the caller lets them in once, and then is not found."""
+
+
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: Any, _kwargs: dict[str, Any]) -> None:
     """Keep the key that is used, and make good requests keep the rules between their parameters."""
-    if "{keyId}" in case.operation.label and case.path_parameters.get("keyId") == _own_key(case):
+    if "{keyId}" in case.operation.label and case.path_parameters.get("keyId") == _own_key():
         case.path_parameters["keyId"] = str(uuid4())  # every later answer would be 401 or 403
+    if case.method.upper() != case.operation.method.upper():
+        case.headers.pop(
+            "X-FlowTask-Workspace", None
+        )  # who calls is known, or refused, before what is asked is looked at
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
         case.headers.pop("X-FlowTask-Workspace", None)  # a key has one workspace, and takes no other's name
+        _come_home(case)
         if isinstance(case.body, dict):
             _keep_rules_of_bodies(case.body)
         if case.query:
             _keep_rules(case, case.query)
+
+
+def _come_home(case: Any) -> None:
+    """Have paths lead into the caller's workspace, to the other member of it; whom nobody removes, for others need them."""
+    if "{workspaceId}" in case.operation.label:
+        case.path_parameters["workspaceId"] = _home()
+    if "{userId}" in case.operation.label and not case.operation.label.startswith("DELETE"):
+        case.path_parameters["userId"] = _other_member()
 
 
 def _keep_rules_of_bodies(body: dict[str, Any]) -> None:
@@ -36,15 +54,14 @@ def _keep_rules_of_bodies(body: dict[str, Any]) -> None:
     if "timeZone" in body:
         body["timeZone"] = "Europe/Berlin"  # names are those of a database
     if "token" in body:
-        body["token"] = "fti_" + "0" * 64  # what has another form is refused, what has this one is not found
+        body["token"] = INVITATION
 
 
 def _keep_rules(case: Any, query: dict[str, Any]) -> None:
-    if query.get("cursor"):
-        query["cursor"] = ""  # a cursor is opaque: one that is made up is refused
-        if "page" not in {each.name for each in case.operation.query}:
-            del query["cursor"]  # lists that are only read by cursor know no empty one
-    query.pop("token", None)  # tokens are opaque too
+    if "cursor" in query:
+        _continue(case, query)
+    if "token" in query:
+        query["token"] = _asked("/sync")["data"]["nextToken"]  # tokens are opaque: one that is made up is refused
     if len(str(query.get("q", "abc")).strip()) < SHORTEST_SEARCH:
         query["q"] = "abc"  # blanks around a search do not count
     if "cursor" in query:
@@ -54,14 +71,41 @@ def _keep_rules(case: Any, query: dict[str, Any]) -> None:
         query["page"] = 1  # that deep only a cursor reads
 
 
+def _continue(case: Any, query: dict[str, Any]) -> None:
+    """A cursor is opaque, one that is made up is refused: this is a real one, where the list has a second page."""
+    either = "page" in {each.name for each in case.operation.query}
+    there = _asked(f"{case.formatted_path}?perPage=1{'&cursor=' if either else ''}")
+    found = there and there["meta"]["nextCursor"]
+    if found or either:
+        query["cursor"] = found or ""
+    else:
+        del query["cursor"]  # lists that are only read by cursor know no empty one
+
+
+def _asked(path: str) -> Any:
+    """What the API answers to the caller; None for a refusal."""
+    headers = {"Authorization": f"Bearer {os.environ['FLOWTASK_API_KEY']}"}
+    try:
+        with urlopen(Request(os.environ["FLOWTASK_FUZZED"] + path, headers=headers)) as answer:  # noqa: S310 - http, ours
+            return json.load(answer)
+    except HTTPError:
+        return None
+
+
 @cache
-def _keys(url: str) -> dict[str, str]:
-    key = os.environ["FLOWTASK_API_KEY"]
-    asked = Request(f"{url}/api-keys?perPage=100", headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - http, ours
-    with urlopen(asked) as answer:  # noqa: S310 - the same
-        return {each["key"][-4:]: each["id"] for each in json.load(answer)["data"]}
+def _home() -> str:
+    return str(_asked("/me")["data"]["workspaceId"])
 
 
-def _own_key(case: Any) -> str | None:
-    parts = urlsplit(case.operation.base_url)
-    return _keys(f"{parts.scheme}://{parts.netloc}/api/v1").get(os.environ["FLOWTASK_API_KEY"][-4:])
+@cache
+def _other_member() -> str:
+    """Somebody else of the workspace, else the caller."""
+    members = [each["userId"] for each in _asked(f"/workspaces/{_home()}/members")["data"]]
+    caller = _asked("/me")["data"]["id"]
+    return str(next((each for each in members if each != caller), caller))
+
+
+@cache
+def _own_key() -> str | None:
+    ending = os.environ["FLOWTASK_API_KEY"][-4:]
+    return next((each["id"] for each in _asked("/api-keys?perPage=100")["data"] if each["key"][-4:] == ending), None)

@@ -29,8 +29,11 @@ TOMBSTONES = {
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """All services; attempts of webhooks are short, for an erasure waits until those under way must have ended."""
-    env = AT_FULL_SPEED | {"webhook-dispatcher": {"FLOWTASK_WEBHOOKS_TIMEOUT_SECONDS": "1"}}
+    """All services; requests and attempts of webhooks are short, for an erasure waits until those under way must have ended."""
+    env = {
+        "api": AT_FULL_SPEED["api"] | {"FLOWTASK_REQUEST_SECONDS": "5"},
+        "webhook-dispatcher": {"FLOWTASK_WEBHOOKS_TIMEOUT_SECONDS": "1"},
+    }
     with Stack(tmp_path_factory.mktemp("erasure") / "home", extra_env=env, durable=False) as running:
         running.up()
         yield running

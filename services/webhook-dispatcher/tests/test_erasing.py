@@ -176,13 +176,14 @@ async def test_a_dispatcher_killed_in_the_middle_is_taken_over(
         "FLOWTASK_NATS_URL": told.nats_url.get_secret_value(),
         "FLOWTASK_WEBHOOKS_SECRET_KEYS": told.webhooks_secret_keys.get_secret_value(),
         "FLOWTASK_PORT": "0",
-        "FLOWTASK_CRASHPOINTS": "dispatcher.erasing:2",
+        "FLOWTASK_CRASHPOINTS": "dispatcher.erasing:3",
     }
     killed = await asyncio.to_thread(
         subprocess.run, [PROGRAM, "serve"], env=env, capture_output=True, timeout=60, check=False
     )
     assert killed.returncode == -9, killed.stderr
-    assert (await found(workspace))["webhooks.deliveries.workspace_id"] == 1500
+    left = (await found(workspace))["webhooks.deliveries.workspace_id"]
+    assert left in {1500, 2500}, "a whole chunk is gone, or none while a step waited for an older transaction"
     await serve(**QUICK)
     await erased(workspace)
     assert await found(workspace) == await found(endpoint.id) == {}

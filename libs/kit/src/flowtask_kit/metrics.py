@@ -18,6 +18,7 @@ OUTBOX_LAG = Histogram(
     buckets=(*FAST, 60.0, 600.0),
 )
 OUTBOX_OLDEST = Gauge("flowtask_outbox_oldest_seconds", "Age of the oldest row still in the outbox.")
+ERASURE_OLDEST = Gauge("flowtask_erasure_oldest_seconds", "Age of the oldest erasure that is not done yet.")
 COMMANDS_ANSWERED = Histogram(
     "flowtask_command_seconds", "Time to answer a command.", ("command", "status"), buckets=FAST
 )

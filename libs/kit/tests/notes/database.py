@@ -7,6 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from flowtask_kit.bus import models as bus
 from flowtask_kit.database.base import SchemaBase, metadata_of
 from flowtask_kit.database.migrations import MigrationSet
+from flowtask_kit.database.steps import Steps
 from flowtask_kit.outbox.models import OutboxRow
 from flowtask_kit.schedule import models as schedule
 
@@ -20,6 +21,14 @@ class NoteRow(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     text: Mapped[str]
+
+
+class Chore(Steps, Base):
+    """Work in steps."""
+
+    __tablename__ = "chores"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
 class Outbox(OutboxRow, Base):

@@ -132,7 +132,8 @@ class World:
 
     async def reset(self):
         """No rows, no messages."""
-        self.sql("TRUNCATE notes.notes, notes.outbox, notes.command_records, notes.failed_messages, notes.job_runs")
+        tables = ("notes", "chores", "outbox", "command_records", "failed_messages", "job_runs")
+        self.sql("TRUNCATE " + ", ".join(f"notes.{table}" for table in tables))
         jetstream = (await self.client()).jetstream()
         for stream in TOPOLOGY.streams:
             await jetstream.purge_stream(stream.name)

@@ -19,12 +19,13 @@ from .audit import routes as audit
 from .auth.routing import Unmatched, known_below_the_prefix
 from .billing import routes as billing
 from .clerk.authenticator import signing_in
+from .clerk.loop import forgetting_erased
 from .database import MIGRATIONS, CommandRecord
 from .deletions.loop import deletions
 from .documentation import routes as documentation
 from .documentation.service import Documentation
 from .emails import routes as emails
-from .erasure.loop import erasures
+from .erasure.loop import erasures, late_after
 from .http.cors import cors_of
 from .idempotency.loop import forgetting
 from .invitations import routes as invitations
@@ -65,8 +66,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
     resources = Resources.create(SERVICE, settings)
     last_use = LastUse(resources.database, every=settings.key_use_flush_seconds)
     deleting = deletions(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
-    erasing = erasures(resources.database, resources.wake, poll=settings.deletion_poll_seconds)
-    forgetful = [make(resources.database, resources.wake) for make in (forgetting, burying, expiring)]
+    late = late_after(settings.request_seconds)
+    erasing = erasures(resources.database, resources.wake, late=late, poll=settings.deletion_poll_seconds)
+    forgetful = [
+        make(resources.database, resources.wake) for make in (forgetting, burying, expiring, forgetting_erased)
+    ]
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
     account_answers.register(answers)
 
@@ -92,7 +96,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         on_stop=[last_use.flush],
         on_close=[limiter.close, *(each.close for each in clerk)],
         https=settings.public_url is not None and settings.public_url.scheme == "https",
-        cors=cors_of(settings.cors_origins),
+        cors=cors_of(settings.cors_origins, [route for router in _ROUTERS for route in router.routes]),
         before_misspelt=known_below_the_prefix,
         openapi_url=None,
         docs_url=None,

@@ -8,6 +8,7 @@ import pytest
 
 from flowtask_api.auth.routing import ApiRoute
 from flowtask_contracts.errors import NotFound
+from flowtask_local.providers.clerk import ORIGIN, FakeClerk, bearer
 
 SECRET = "known-to-nobody-else"
 """Stands in the names and texts of everything that the victim has."""
@@ -31,9 +32,36 @@ OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
 NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|emails|billing|audit-log|invitations)\b")
 
 
+PICK = "X-FlowTask-Workspace"
+
+
 @pytest.fixture
 def nats_url(nats_server_factory):
     return nats_server_factory().url()
+
+
+@pytest.fixture(scope="module")
+def clerk():
+    with FakeClerk() as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings(settings, clerk):
+    """People may sign in with Clerk too."""
+    return settings.model_copy(update={"clerk_issuer": clerk.issuer, "clerk_authorized_parties": (ORIGIN,)})
+
+
+@pytest.fixture
+def session_of(clerk):
+    """The headers of a person who is signed in: the one of an account, else somebody new."""
+
+    def sign_in(account=None, organization=None, **headers):
+        email = account.email if account is not None else None
+        person = clerk.user(first_name="Eve", email=email, email_verified=account is not None)
+        return bearer(clerk.token(person, organization), **headers)
+
+    return sign_in
 
 
 def routes_of(app):
@@ -133,32 +161,115 @@ async def test_without_a_credential_every_operation_is_401_and_says_nothing(app,
     assert not any(service.asked for service in services.values())
 
 
-async def test_the_owner_of_another_workspace_learns_and_changes_nothing(
-    app, make_account, calling_with, victim, services, db
+@pytest.fixture
+async def foreign(make_account, session_of, clerk, shared, stranger):
+    """Headers of somebody who is in another workspace and not in the victim's, by what they show."""
+
+    async def of(kind):
+        account = await make_account()
+        if kind == "key":
+            return account.headers
+        if kind == "person of an organization":
+            return session_of(organization=clerk.organization("elsewhere"))
+        if kind == "ex-member":
+            await shared.joins("admin", account)
+            headers = session_of(account)
+            assert (await stranger.get(shared.path, headers=headers)).status_code == 200
+            assert (await shared.client.delete(f"{shared.path}/members/{account.user_id}")).status_code == 204
+            return headers
+        return session_of(account)
+
+    return of
+
+
+@pytest.mark.parametrize("kind", ["key", "person", "person of an organization", "ex-member"])
+async def test_whoever_is_in_another_workspace_learns_and_changes_nothing(
+    app, stranger, foreign, victim, services, db, kind
 ):
+    headers = await foreign(kind)
+    workspace = (await stranger.get("/api/v1/me", headers=headers)).json()["data"]["workspaceId"]
     before = await rows_of(db, victim["workspace_id"])
-    other = await make_account()
-    async with calling_with(other) as client:
-        for method, path in routes_of(app):
-            if (method, path) == ("DELETE", "/api/v1/me"):
-                continue  # it would end the caller; who it erases is never in its path
-            answer = await call(client, method, path, victim)
-            if "{" in path:
-                assert answer.status_code == 404, (method, path, answer.text)
-                made_up = await call(client, method, path, {name: str(uuid4()) for name in victim})
-                assert made_up.json() == answer.json(), (method, path)
-            else:
-                assert answer.status_code in {200, 201, 400, 403, 404}, (method, path, answer.text)
-            assert SECRET not in answer.text, (method, path)
-        for query in (f"projectId={victim['project_id']}", f"assigneeId={victim['user_id']}", f"q={SECRET}"):
-            answer = (await client.get(f"/api/v1/tasks?{query}")).json()
-            assert (answer["data"], answer["meta"]["total"]) == ([], 0)
-        for fields in ({"projectId": victim["project_id"]}, {"assigneeId": victim["user_id"]}):
-            assert (await client.post("/api/v1/tasks", json={"title": "T", **fields})).status_code == 404
+    for method, path in routes_of(app):
+        answer = await call(stranger, method, path, victim, headers)
+        if "{" in path:
+            assert answer.status_code == 404, (method, path, answer.text)
+            made_up = await call(stranger, method, path, {name: str(uuid4()) for name in victim}, headers)
+            assert made_up.json() == answer.json(), (method, path)
+        else:
+            assert answer.status_code in {200, 201, 400, 403, 404}, (method, path, answer.text)
+        assert SECRET not in answer.text, (method, path)
+    for query in (f"projectId={victim['project_id']}", f"assigneeId={victim['user_id']}", f"q={SECRET}"):
+        answer = (await stranger.get(f"/api/v1/tasks?{query}", headers=headers)).json()
+        assert (answer["data"], answer["meta"]["total"]) == ([], 0)
+    for fields in ({"projectId": victim["project_id"]}, {"assigneeId": victim["user_id"]}):
+        answer = await stranger.post("/api/v1/tasks", json={"title": "T", **fields}, headers=headers)
+        assert answer.status_code == 404
     assert await rows_of(db, victim["workspace_id"]) == before
     asked = [command for service in services.values() for _, command in service.asked]
     assert asked
-    assert {command["workspaceId"] for command in asked} == {str(other.workspace_id)}
+    assert {command["workspaceId"] for command in asked} == {workspace}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("key", 400), ("person", 404), ("person of an organization", 400), ("ex-member", 404)]
+)
+async def test_naming_the_workspace_of_others_opens_it_to_nobody(
+    app, stranger, foreign, victim, services, db, kind, status
+):
+    headers = await foreign(kind)
+    before = await rows_of(db, victim["workspace_id"])
+    for method, path in routes_of(app):
+        answer = await call(stranger, method, path, victim, {**headers, PICK: victim["workspace_id"]})
+        assert answer.status_code == status, (method, path, answer.text)
+        made_up = await call(stranger, method, path, victim, {**headers, PICK: str(uuid4())})
+        assert made_up.json() == answer.json(), (method, path)
+    assert await rows_of(db, victim["workspace_id"]) == before
+    assert not any(service.asked for service in services.values())
+
+
+async def test_a_workspace_that_is_being_erased_is_open_to_nobody_who_was_in_it(
+    app, shared, stranger, session_of, make_account, victim, services, db
+):
+    account = await make_account()
+    key, session = (await shared.joins("admin", account)).headers, session_of(account)
+    named = {**session, PICK: str(shared.id)}
+    assert (await stranger.get("/api/v1/me", headers=named)).json()["data"]["workspaceId"] == str(shared.id)
+    assert (await shared.client.delete(shared.path, params={"confirm": str(shared.id)})).status_code == 204
+    for method, path in routes_of(app):
+        for headers, status in ((key, 401), (named, 404)):
+            answer = await call(stranger, method, path, victim, headers)
+            assert answer.status_code == status, (method, path, answer.text)
+        answer = await call(stranger, method, path, victim, session)
+        allowed = {404} if "{" in path else {200, 201, 400, 403, 404}
+        assert answer.status_code in allowed, (method, path, answer.text)
+        assert SECRET not in answer.text, (method, path)
+    assert await db.fetchval("SELECT count(*) FROM api.erasures WHERE workspace_id = $1", shared.id) == 1
+    asked = [command for service in services.values() for _, command in service.asked]
+    assert str(shared.id) not in {command["workspaceId"] for command in asked}
+
+
+async def test_who_may_erase_their_account(shared, stranger, foreign, session_of, victim, db):
+    """Nobody another's; the only owner of what others are in not their own; no key of a shared workspace."""
+
+    async def erase(headers):
+        user_id = (await stranger.get("/api/v1/me", headers=headers)).json()["data"]["id"]
+        return (await stranger.delete("/api/v1/me", params={"confirm": user_id}, headers=headers)).status_code
+
+    gone = [await foreign(kind) for kind in ("key", "person", "person of an organization", "ex-member")]
+    before = await rows_of(db, victim["workspace_id"])
+    member = await shared.joins("member")
+    for headers, status in (
+        *((each, 204) for each in gone),
+        (shared.owner.headers, 403),
+        (session_of(shared.owner), 409),
+        (member.headers, 403),
+        (session_of(member), 204),
+    ):
+        assert await erase(headers) == status
+    for headers in (*gone, member.headers):
+        assert (await stranger.get("/api/v1/me", headers=headers)).status_code == 401
+    after = await rows_of(db, victim["workspace_id"])
+    assert {table for table, rows in after.items() if rows != before[table]} == {"audit_entries"}
 
 
 @pytest.mark.parametrize("role", ["member", "admin"])
@@ -168,8 +279,6 @@ async def test_a_member_does_nothing_that_needs_admin_and_an_admin_nothing_that_
     person = await shared.joins(role)
     async with calling_with(person) as client:
         for method, path in routes_of(app):
-            if (method, path) in {("DELETE", "/api/v1/me"), ("DELETE", "/api/v1/api-keys/{key_id}")}:
-                continue  # the one would end the caller, the other is tried by the tests of keys
             own = {**victim, "user_id": str(shared.owner.user_id)}
             answer = await call(client, method, path, own)
             refused = (

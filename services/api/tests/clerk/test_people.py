@@ -176,7 +176,6 @@ async def test_roles_follow_clerk_and_every_change_is_told_once(me, clerk, told)
     assert (await me(clerk.token(bob, acme, role="org:admin", issued=-30)))["role"] == "admin"
     assert (await me(clerk.token(bob, acme, role="org:admin", issued=-29)))["role"] == "admin"
     assert (await me(clerk.token(bob, acme, role="org:member", issued=-20)))["role"] == "member"
-    assert (await me(clerk.token(ada, acme, role="org:member")))["role"] == "member"
 
     changes = [event for event in await told(found["id"]) if event["type"] == "membership.updated"]
     assert [event["changes"]["role"] for event in changes] == [
@@ -185,6 +184,70 @@ async def test_roles_follow_clerk_and_every_change_is_told_once(me, clerk, told)
     ]
     assert 1 < changes[0]["aggregateversion"] < changes[1]["aggregateversion"]
     assert changes[0]["data"] == {"workspaceId": found["workspaceId"], "userId": found["id"], "role": "admin"}
+
+
+async def test_the_last_owner_stays_owner_whatever_clerk_says(me, clerk, told, stranger):
+    ada, bob, acme = clerk.user(), clerk.user(), clerk.organization("acme")
+    found = await me(clerk.token(ada, acme, issued=-40))
+    demoted = clerk.token(ada, acme, role="org:member", issued=-30)
+
+    for _ in range(3):
+        assert (await me(demoted))["role"] == "owner"
+    assert await me(clerk.token(ada, acme, role="org:member", issued=-29)) == {**found, "role": "owner"}
+
+    other = await me(clerk.token(bob, acme, issued=-20))
+    assert other["role"] == "admin"
+    where = f"/api/v1/workspaces/{found['workspaceId']}/members/{other['id']}"
+    answer = await stranger.patch(where, headers=bearer(demoted), json={"role": "owner"})
+    assert answer.status_code == 200
+    assert (await me(clerk.token(ada, acme, role="org:member", issued=-10)))["role"] == "member"
+    changes = [event["subject"] for event in await told(found["workspaceId"]) if event["type"] == "membership.updated"]
+    assert changes == [other["id"], found["id"]]
+
+
+async def test_a_workspace_first_seen_through_a_member_gets_its_owner_with_the_first_admin(me, clerk, stranger):
+    ada, bob, acme = clerk.user(), clerk.user(), clerk.organization("acme")
+    member = clerk.token(ada, acme, role="org:member", issued=-20)
+    assert (await me(member))["role"] == "member"
+    assert (await stranger.post("/api/v1/tasks", headers=bearer(member), json={"title": "T"})).status_code == 201
+    refused = await stranger.post("/api/v1/api-keys", headers=bearer(member), json={"name": "K"})
+    assert refused.status_code == 403
+
+    assert (await me(clerk.token(ada, acme, issued=-10)))["role"] == "owner", "made admin at Clerk"
+    assert (await me(clerk.token(bob, acme)))["role"] == "admin"
+
+
+async def test_what_clerk_says_of_members_is_in_the_audit_log_by_the_system(me, clerk, stranger):
+    ada, bob, acme = clerk.user(), clerk.user(), clerk.organization("acme")
+    owner = clerk.token(ada, acme)
+    ada_id = (await me(owner))["id"]
+    bob_id = (await me(clerk.token(bob, acme, role="org:member", issued=-20)))["id"]
+    await me(clerk.token(bob, acme, role="org:admin", issued=-10))
+
+    log = (await stranger.get("/api/v1/audit-log", headers=bearer(owner))).json()["data"]
+
+    assert {(entry["actorId"], entry["keyId"]) for entry in log} == {(None, None)}
+    assert [(entry["action"], entry["targetId"], entry["details"]) for entry in reversed(log)] == [
+        ("workspace.created", log[-1]["targetId"], {}),
+        ("member.joined", ada_id, {"role": "owner"}),
+        ("member.joined", bob_id, {"role": "member"}),
+        ("member.updated", bob_id, {"changes": {"role": {"from": "member", "to": "admin"}}}),
+    ]
+
+
+async def test_who_was_removed_and_comes_back_by_clerk_keeps_what_is_theirs(me, clerk, stranger, db):
+    """What they left behind is not cleared up behind their back."""
+    ada, bob, acme = clerk.user(), clerk.user(), clerk.organization("acme")
+    owner = clerk.token(ada, acme)
+    workspace = (await me(owner))["workspaceId"]
+    bob_id = (await me(clerk.token(bob, acme, role="org:member")))["id"]
+    where = f"/api/v1/workspaces/{workspace}/members/{bob_id}"
+    assert (await stranger.delete(where, headers=bearer(owner))).status_code == 204
+    assert await db.fetchval("SELECT count(*) FROM api.erasures WHERE user_id = $1::uuid", bob_id) == 1
+
+    assert (await me(clerk.token(bob, acme, role="org:member")))["role"] == "member"
+
+    assert await db.fetchval("SELECT count(*) FROM api.erasures WHERE user_id = $1::uuid", bob_id) == 0
 
 
 async def test_an_older_token_brings_no_role_back(me, clerk):

@@ -64,10 +64,10 @@ def nats_url(nats_server):
 
 
 @pytest.fixture
-async def _others(app, nats_url, account):
+async def _others(app, nats_url, shared):
     """The other services, as far as the API can tell."""
     plan = {
-        "workspaceId": str(account.workspace_id),
+        "workspaceId": str(shared.id),
         "plan": "FREE",
         "status": "active",
         "currentPeriodEnd": None,
@@ -101,12 +101,16 @@ def _answering(answer):
 
 @pytest.mark.timeout(230)
 @pytest.mark.usefixtures("_others")
-async def test_what_comes_back_is_what_the_description_says_for_good_and_bad_requests(address, account, tmp_path):
+async def test_what_comes_back_is_what_the_description_says_for_good_and_bad_requests(address, shared, share, tmp_path):
+    await shared.joins("member")
+    elsewhere = await share()
+    invited = await elsewhere.client.post(f"{elsewhere.path}/invitations", json={"email": shared.owner.email})
+    caller = {"FLOWTASK_API_KEY": shared.owner.key, "FLOWTASK_INVITATION": invited.json()["data"]["token"]}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bench.fuzz", f"--url={address}", f"--seed={SEED}", f"--examples={EXAMPLES}"),
         cwd=ROOT,
-        env={**os.environ, "FLOWTASK_API_KEY": account.key, "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)},
+        env={**os.environ, **caller, "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

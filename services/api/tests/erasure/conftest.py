@@ -12,10 +12,17 @@ def settings(settings):
 
 @pytest.fixture
 def finished(db, until):
-    """Wait until nothing is left to be erased."""
+    """Wait until nothing is left to be erased. What is done but for latecomers has waited for them for a minute already."""
+
+    async def none_left():
+        await db.execute(
+            "UPDATE api.erasures SET seen_at = seen_at - interval '1 minute', due_at = now()"
+            " WHERE quiet AND due_at > now() + interval '1 second'"
+        )
+        return await db.fetchval("SELECT count(*) = 0 FROM api.erasures")
 
     async def wait():
-        await until(lambda: db.fetchval("SELECT count(*) = 0 FROM api.erasures"))
+        await until(none_left)
 
     return wait
 

@@ -2,6 +2,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from flowtask_api.erasure.loop import erasures
 
 PROGRAM = Path(sys.executable).with_name("flowtask-api")
+AT_ONCE = timedelta(0)
+"""Nobody comes late."""
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ async def test_a_process_killed_in_the_middle_loses_nothing_and_tells_it_once(
     assert left in {300, 800, 1300}, "whole chunks, or none while a step waited for an older transaction"
 
     resources = app.state.resources
-    running = asyncio.create_task(erasures(resources.database, resources.wake, poll=0.05).run())
+    running = asyncio.create_task(erasures(resources.database, resources.wake, late=AT_ONCE, poll=0.05).run())
     await finished()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -69,7 +72,7 @@ async def test_several_replicas_erase_several_workspaces_and_tell_each_once(
         await fill(shared.id, shared.owner.user_id, 40)
         await hide(shared)
     resources = app.state.resources
-    replicas = [erasures(resources.database, resources.wake, poll=0.02, chunk=7) for _ in range(3)]
+    replicas = [erasures(resources.database, resources.wake, late=AT_ONCE, poll=0.02, chunk=7) for _ in range(3)]
     running = [asyncio.create_task(replica.run()) for replica in replicas]
     await finished()
     for task in running:
@@ -86,7 +89,7 @@ async def test_a_large_workspace_holds_no_small_one_up(app, share, fill, hide, f
     await hide(large)
     await hide(small)
     resources = app.state.resources
-    running = asyncio.create_task(erasures(resources.database, resources.wake, poll=0.02, chunk=20).run())
+    running = asyncio.create_task(erasures(resources.database, resources.wake, late=AT_ONCE, poll=0.02, chunk=20).run())
 
     async def small_one_gone():
         return await found(small.id) == {}

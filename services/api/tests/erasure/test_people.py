@@ -118,6 +118,7 @@ async def test_nobody_is_erased_by_mistake(client, account, confirm):
 
 
 async def test_who_goes_while_coming_in_is_nowhere(share, make_account, sign_in, finished, found):
+    gone = []
     for _ in range(4):
         shared, account = await share(), await make_account()
         invited = await shared.client.post(f"{shared.path}/invitations", json={"email": account.email})
@@ -127,6 +128,69 @@ async def test_who_goes_while_coming_in_is_nowhere(share, make_account, sign_in,
             erase(client, account),
         )
         assert (accepted.status_code in {201, 401, 404}, erased.status_code) == (True, 204)
-        await finished()
+        gone.append(account)
+    await finished()
+    for account in gone:
         assert set(await found(account.user_id)) <= AUDITED
         assert await found(account.email) == {}
+
+
+async def test_a_workspace_that_stays_has_it_in_its_log_that_somebody_has_gone(shared, make_account, sign_in):
+    account = await make_account()
+    await shared.joins("admin", account)
+
+    assert (await erase(await sign_in(account), account)).status_code == 204
+
+    headers = {"authorization": f"Bearer {shared.owner.key}"}
+    log = await shared.client.get("/api/v1/audit-log", params={"action": "member.removed"}, headers=headers)
+    (entry,) = log.json()["data"]
+    assert (entry["actorId"], entry["targetId"], entry["details"]) == (
+        str(account.user_id),
+        str(account.user_id),
+        {"role": "admin"},
+    )
+
+
+async def test_who_goes_while_a_workspace_of_theirs_is_being_erased_is_not_held_up(
+    share, sign_in, make_account, db, connect, databases
+):
+    """Of a workspace that is hidden, places may go at any moment."""
+    account = await make_account()
+    shared = await share(account)
+    person = await sign_in(account)
+    job = await connect(databases.admin)
+    async with job.transaction():
+        await job.execute("UPDATE api.workspaces SET erased_at = now() WHERE id = $1", shared.id)
+    async with job.transaction():
+        await job.execute("SELECT 1 FROM api.workspaces WHERE id = $1 FOR UPDATE", shared.id)
+        await job.execute("DELETE FROM api.memberships WHERE workspace_id = $1", shared.id)
+        going = asyncio.create_task(erase(person, account))
+        async with asyncio.timeout(20):
+            while not going.done() and not await db.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            ):
+                await asyncio.sleep(0.01)  # between two looks at the condition
+    assert (await going).status_code == 204
+
+
+async def test_answers_that_show_somebody_without_an_address_are_kept_and_go_with_them(
+    shared, make_account, sign_in, db, found
+):
+    account = await make_account()
+    await shared.joins("member", account)
+    await db.execute("UPDATE api.users SET email = NULL, name = 'Ada King Lovelace' WHERE id = $1", account.user_id)
+    person, member = await sign_in(account), f"{shared.path}/members/{account.user_id}"
+    for client, method, path, body in (
+        (person, "PATCH", ME, {"locale": "de"}),
+        (person, "PUT", ME, {"locale": "fr"}),
+        (shared.client, "PATCH", member, {"role": "admin"}),
+        (shared.client, "PUT", member, {"role": "member"}),
+    ):
+        key = {"Idempotency-Key": f"{method} {path}"}
+        answers = [await client.request(method, path, json=body, headers=key) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert answers[0].content == answers[1].content
+    assert (await found("Ada King Lovelace"))["api.idempotency_keys.body"] == 4
+
+    assert (await erase(person, account)).status_code == 204
+    assert await found("Ada King Lovelace") == {}

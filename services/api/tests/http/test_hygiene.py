@@ -84,6 +84,24 @@ async def test_asking_first_needs_no_key_and_is_not_counted(stranger, client):
     assert int(after) == int(before) - 1
 
 
+async def test_pages_may_send_and_read_every_header_that_the_description_tells_of(stranger):
+    described = (await stranger.get("/openapi.json")).json()
+    operations = [
+        operation for path in described["paths"].values() for operation in path.values() if isinstance(operation, dict)
+    ]
+    sent = {
+        each["name"] for operation in operations for each in operation.get("parameters", ()) if each["in"] == "header"
+    }
+    asked = {"origin": APP, "access-control-request-method": "GET"}
+    granted = (await stranger.options("/api/v1/tasks", headers=asked)).headers["access-control-allow-headers"]
+    exposed = (await stranger.get("/api/v1/me", headers={"origin": APP})).headers["access-control-expose-headers"]
+
+    assert {"X-FlowTask-Workspace", "Idempotency-Key", "If-Match", "If-None-Match"} <= sent
+    assert set(granted.split(", ")) == sent | {"Authorization", "Content-Type", "X-Request-Id"}
+    assert "WWW-Authenticate" in described["components"]["headers"]
+    assert set(exposed.split(", ")) == set(described["components"]["headers"])
+
+
 async def test_options_names_all_methods_of_a_path_to_anybody(stranger):
     answer = await stranger.options("/api/v1/tasks")
     assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")

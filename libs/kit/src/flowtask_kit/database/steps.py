@@ -1,8 +1,9 @@
-"""Work that is a row: any replica goes on with it, a step in a transaction, once everything older has ended."""
+"""Work that is a row: any replica goes on with it, a step in a transaction, until nothing can come late any more."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -30,17 +31,35 @@ class Steps:
 
 
 async def take_step(
-    tx: AsyncSession, work: Steps, *, some: Callable[[], Awaitable[bool]], finish: Callable[[], Awaitable[None]]
+    tx: AsyncSession,
+    work: Steps,
+    *,
+    some: Callable[[], Awaitable[bool]],
+    finish: Callable[[], Awaitable[None]],
+    late: timedelta = timedelta(0),
 ) -> None:
-    """Do `some` of the work, or `finish` it when some says that none was left.
+    """Do `some` of the work, or `finish` it when some says that none was left and none can come.
 
-    Work that did something, and was not told to wait, goes behind the others, so that a large one holds nobody up.
+    `late` is how long whoever was let in before the work was there may take to begin a transaction: what such transactions
+    write is looked for once more when the last of them has ended. Work that did something, and was not told to wait, goes
+    behind the others, so that a large one holds nobody up.
     """
     due_at = work.due_at
-    if await _may_begin(tx, work) and not await some():
-        await finish()
-    elif work.due_at == due_at:
+    if await _may_begin(tx, work):
+        rest = await _still_to_wait(tx, work, late)  # asked before looking: what is found absent then stays so
+        if not await some():
+            if rest is None:
+                await finish()
+                return
+            work.wait(rest)
+    if work.due_at == due_at:
         work.due_at = utc_now()
+
+
+async def oldest_seconds(tx: AsyncSession, work: type[Steps], *unfinished: ColumnElement[bool]) -> float:
+    """How long ago the oldest work that is not finished was first seen; 0 when there is none."""
+    age = func.extract("epoch", func.clock_timestamp() - func.min(work.seen_at))
+    return float(await tx.scalar(select(func.coalesce(age, 0)).where(*unfinished)) or 0)
 
 
 async def _may_begin(tx: AsyncSession, work: Steps) -> bool:
@@ -52,3 +71,13 @@ async def _may_begin(tx: AsyncSession, work: Steps) -> bool:
     else:
         work.wait()
     return False
+
+
+async def _still_to_wait(tx: AsyncSession, work: Steps, late: timedelta) -> timedelta | None:
+    """How long until it is worth asking again whether latecomers have ended; None when they have."""
+    assert work.seen_at is not None
+    last = work.seen_at + late
+    early = last - await database_clock(tx)
+    if early > timedelta(0):
+        return early
+    return None if await quiet_since(tx, last) else AGAIN_AFTER

@@ -34,8 +34,8 @@ async def get_me(tx: Tx, caller: Authenticated, response: Response) -> Envelope[
     return Envelope(data=me)
 
 
-@router.patch("/me", summary="Change my profile", dependencies=[once(about="email")])
-@router.put("/me", summary="Update my profile", dependencies=[once(about="email")])
+@router.patch("/me", summary="Change my profile", dependencies=[once(about="id")])
+@router.put("/me", summary="Update my profile", dependencies=[once(about="id")])
 async def update_me(tx: Tx, caller: Authenticated, body: UpdateMe, seen: IfMatch, response: Response) -> Envelope[Me]:
     """Change the fields that are sent; the others stay."""
     me, response.headers["ETag"] = await service.update_me(tx, caller, body, seen)
@@ -51,7 +51,7 @@ async def update_me(tx: Tx, caller: Authenticated, body: UpdateMe, seen: IfMatch
 )
 @may_raise(Forbidden, OnlyOwner)
 async def erase_me(tx: Tx, caller: Authenticated, confirmed: Annotated[Confirmed, Query()], request: Request) -> None:
-    """The account is gone at once, and so is every credential of it; what it held is erased within seconds.
+    """The account is gone at once, and so is every credential of it; what it held is erased within minutes.
 
     Workspaces in which the caller is alone go too. While they are the only owner of one that others are in, 409 names it.
     """

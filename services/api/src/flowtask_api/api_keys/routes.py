@@ -48,8 +48,8 @@ async def get_key(tx: Tx, caller: Admin, key_id: UUID, response: Response) -> En
     return Envelope(data=key.masked())
 
 
-@router.patch("/{key_id}", summary="Change an API key", dependencies=[once()])
-@router.put("/{key_id}", summary="Update an API key", dependencies=[once()])
+@router.patch("/{key_id}", summary="Change an API key", dependencies=[once(about="userId")])
+@router.put("/{key_id}", summary="Update an API key", dependencies=[once(about="userId")])
 @may_raise(KeyNotFound, KeyExpired, KeyRotated, MoreThanHeld, OperatorsKey)
 async def update_key(
     tx: Tx, caller: Admin, key_id: UUID, body: UpdateKey, seen: IfMatch, response: Response

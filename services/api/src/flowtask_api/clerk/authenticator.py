@@ -1,6 +1,7 @@
 """The Clerk authenticator: `Authorization: Bearer <session token>`, and `X-FlowTask-Workspace` to pick a workspace."""
 
 from collections import OrderedDict
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -36,7 +37,7 @@ class ClerkAuthenticator:
         self._keys = keys
         self._verifier = Verifier(keys, rules)
         self._resources = resources
-        self._welcomed: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._welcomed: OrderedDict[tuple[str, str | None], datetime] = OrderedDict()
 
     async def __call__(self, direct: Direct, request: Request) -> Proven | None:
         """The person whose token this is; None without a bearer token, and for an API key.
@@ -61,23 +62,34 @@ class ClerkAuthenticator:
         """Make known who comes, in a transaction of its own: what becomes of the request is its affair."""
         async with transaction(self._resources.database, self._resources.wake) as tx:
             await service.welcome(tx, session)
+        self._welcomed[_who(session)] = session.issued_at
+        if len(self._welcomed) > MOST_WELCOMED:
+            self._welcomed.popitem(last=False)
 
     async def _place(self, direct: Direct, session: Session, wanted: UUID | None) -> asyncpg.Record | None:
         """Where the person is, or would be without the header; None when there is no such place."""
-        seen = (session.clerk_id, session.organization.clerk_id if session.organization else None)
         try:
-            if seen not in self._welcomed:
+            if _who(session) not in self._welcomed:
                 await self._welcome(session)
-                self._welcomed[seen] = None
-                if len(self._welcomed) > MOST_WELCOMED:
-                    self._welcomed.popitem(last=False)
             found = await _find(direct, session, wanted)
-            if _is_news(session, wanted, found):
+            if self._is_news(session, wanted, found):
                 await self._welcome(session)
                 found = await _find(direct, session, wanted)
         except WorkspaceNotFound:
             return None
         return found
+
+    def _is_news(self, session: Session, wanted: UUID | None, found: asyncpg.Record | None) -> bool:
+        """Whether the token tells what is not known here; a workspace that the header names is for others to let people into."""
+        if session.organization is None:
+            return found is None and wanted is None
+        return found is None or self._tells_more(session, Role(found["role"]))
+
+    def _tells_more(self, session: Session, role: Role) -> bool:
+        """Whether a token tells of another role than the person has. An owner may be the last, who stays: one look for each token."""
+        if session.organization is None or service.agrees(role, session.organization):
+            return False
+        return role is not Role.OWNER or self._welcomed.get(_who(session)) != session.issued_at
 
 
 def _wanted(headers: Headers) -> tuple[UUID | None, FlowTaskError | None]:
@@ -85,13 +97,6 @@ def _wanted(headers: Headers) -> tuple[UUID | None, FlowTaskError | None]:
         return wanted_workspace(headers), None
     except ValidationFailed as refusal:
         return None, refusal
-
-
-def _is_news(session: Session, wanted: UUID | None, found: asyncpg.Record | None) -> bool:
-    """Whether the token tells what is not known here; a workspace that the header names is for others to let people into."""
-    if session.organization is None:
-        return found is None and wanted is None
-    return found is None or not service.agrees(Role(found["role"]), session.organization)
 
 
 def _caller(session: Session, wanted: UUID | None, found: asyncpg.Record | None) -> Caller | FlowTaskError:
@@ -109,6 +114,10 @@ def _caller(session: Session, wanted: UUID | None, found: asyncpg.Record | None)
         key_id=None,
         operator=False,
     )
+
+
+def _who(session: Session) -> tuple[str, str | None]:
+    return session.clerk_id, session.organization.clerk_id if session.organization else None
 
 
 async def _find(direct: Direct, session: Session, wanted: UUID | None) -> asyncpg.Record | None:

@@ -1,15 +1,30 @@
 """Questions about people and tenants by their ids at Clerk."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, bindparam, cast, exists, func, literal_column, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Uuid,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from flowtask_contracts.resources import Role
 from flowtask_kit.database.prepared import Prepared
 
 from ..accounts.models import Membership, User, Workspace
+from .models import ErasedClerkId, digest_of
 
 
 def _place(condition: ColumnElement[bool], *first: ColumnElement[bool]) -> Prepared:
@@ -37,8 +52,8 @@ IN_ORGANIZATION = _place(Workspace.clerk_organization_id == bindparam("organizat
 
 
 def user(clerk_id: str) -> Select[User]:
-    """The person of an id."""
-    return select(User).where(User.clerk_id == clerk_id)
+    """The person of an id, whom nobody erases before the transaction ends."""
+    return select(User).where(User.clerk_id == clerk_id).with_for_update(read=True, key_share=True)
 
 
 def one_at_a_time(clerk_id: str) -> Select[None]:
@@ -100,3 +115,22 @@ def membership(workspace_id: UUID, user_id: UUID) -> Select[Membership]:
 def has_owner(workspace_id: UUID) -> Select[bool]:
     """Whether a tenant has an owner."""
     return select(exists().where(Membership.workspace_id == workspace_id, Membership.role == Role.OWNER))
+
+
+def remember_erased(clerk_id: str, at: datetime) -> Insert:
+    """Note when the person of an id was erased; the last time counts."""
+    noted = insert(ErasedClerkId).values(clerk_digest=digest_of(clerk_id), erased_at=at)
+    return noted.on_conflict_do_update(
+        index_elements=[ErasedClerkId.clerk_digest], set_={"erased_at": noted.excluded.erased_at}
+    )
+
+
+def erased_at(clerk_id: str) -> Select[datetime]:
+    """When the person of an id was erased, if they were and it is remembered."""
+    return select(ErasedClerkId.erased_at).where(ErasedClerkId.clerk_digest == digest_of(clerk_id))
+
+
+def forget_erased(before: datetime, limit: int) -> Delete:
+    """Forget who was erased before that moment."""
+    old = select(ErasedClerkId.clerk_digest).where(ErasedClerkId.erased_at < before).limit(limit)
+    return delete(ErasedClerkId).where(ErasedClerkId.clerk_digest.in_(old))

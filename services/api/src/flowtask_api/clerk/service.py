@@ -1,23 +1,34 @@
 """Making known who signs in: the person, the organization's workspace, and what the person is there."""
 
+from datetime import timedelta
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.resources import Role
 from flowtask_kit.ids import utc_now
 
-from ..accounts import queries as account_queries
 from ..accounts import service as accounts
 from ..accounts.errors import WorkspaceNotFound
 from ..accounts.models import User, Workspace
+from ..audit import service as audit
 from ..database import Outbox
+from ..members import service as members
 from . import queries
-from .claims import Organization, Session
+from .claims import LEEWAY_SECONDS, Organization, Session
+from .errors import InvalidToken
+from .models import REMEMBERED
+
+_CHUNK = 1000
+_MARGIN = timedelta(minutes=1)
+"""By how much longer an erasure is remembered than tokens of that age count: clocks differ."""
 
 
 async def welcome(tx: AsyncSession, session: Session) -> None:
     """Have the person, and the organization's workspace with a place of theirs in it, be as the token says.
 
-    However many do this at once, each is made once and told of once.
+    However many do this at once, each is made once and told of once. InvalidToken for a token from before the person was
+    erased here.
     """
     user = await tx.scalar(queries.user(session.clerk_id))
     if user is None:
@@ -34,6 +45,7 @@ def agrees(role: Role, organization: Organization) -> bool:
 
 async def _first_sight(tx: AsyncSession, session: Session) -> User:
     """The person who has the address and proves it, else a new one; without an address that is somebody else's."""
+    await _refuse_what_is_from_before(tx, session)
     if session.email is not None and session.email_verified:
         known = await tx.scalar(queries.link(session.email, session.clerk_id))
         if known is not None:
@@ -47,21 +59,33 @@ async def _first_sight(tx: AsyncSession, session: Session) -> User:
     return user
 
 
+async def _refuse_what_is_from_before(tx: AsyncSession, session: Session) -> None:
+    """Only a token from after an erasure makes the person known anew; older ones than are remembered could be from before."""
+    erased_at = await tx.scalar(queries.erased_at(session.clerk_id))
+    leeway = timedelta(seconds=LEEWAY_SECONDS)
+    if session.issued_at <= utc_now() - REMEMBERED or (erased_at and session.issued_at <= erased_at + leeway):
+        raise InvalidToken
+
+
+async def forget(tx: AsyncSession) -> bool:
+    """Forget erasures that no token which counts is older than, a thousand at a time; False when there are no more."""
+    done: Any = await tx.execute(queries.forget_erased(utc_now() - REMEMBERED - _MARGIN, _CHUNK))
+    return int(done.rowcount) == _CHUNK
+
+
 async def _take_place(tx: AsyncSession, user: User, session: Session, organization: Organization) -> None:
-    """Join the organization's workspace, or change roles there if the token is newer than the one that told the last."""
+    """Join the organization's workspace, or change roles there if the token is newer than the one that told the last.
+
+    The last owner stays owner, whatever the token says.
+    """
     workspace = await _workspace(tx, user, organization)
     place = await tx.scalar(queries.membership(workspace.id, user.id))
-    now = utc_now()
     if place is None:
-        role = await _role(tx, workspace, organization)
-        place, joined = workspace.joined(user.id, role, version=await _version(tx), actor=user.actor, at=now)
-        tx.add(place)
-        tx.add(Outbox.of(joined))
+        place = await members.join(tx, workspace, user.id, await _role(tx, workspace, organization))
     elif place.clerk_role_at is not None and place.clerk_role_at > session.issued_at:
         return
-    elif not agrees(place.role, organization):
-        role = await _role(tx, workspace, organization)
-        tx.add(Outbox.of(place.change(role, version=await _version(tx), actor=user.actor, at=now)))
+    elif not agrees(place.role, organization) and not await members.is_last_owner(tx, place):
+        await members.give_role(tx, place, await _role(tx, workspace, organization))
     place.clerk_role_at = session.issued_at
 
 
@@ -69,14 +93,11 @@ async def _workspace(tx: AsyncSession, user: User, organization: Organization) -
     fresh = Workspace.shared(name=organization.name, at=utc_now(), clerk_organization_id=organization.clerk_id)
     if await tx.scalar(queries.add_workspace(fresh)) is not None:
         tx.add(Outbox.of(fresh.created(actor=user.actor)))
+        audit.record_by_system(tx, fresh.id, "workspace.created", fresh.id)
     workspace = await tx.scalar(queries.workspace(organization.clerk_id))
     if workspace is None:  # it is being erased; when it is, the organization gets another
         raise WorkspaceNotFound
     return workspace
-
-
-async def _version(tx: AsyncSession) -> int:
-    return (await tx.scalars(account_queries.next_membership_version())).one()
 
 
 async def _role(tx: AsyncSession, workspace: Workspace, organization: Organization) -> Role:

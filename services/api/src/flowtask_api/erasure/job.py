@@ -1,5 +1,6 @@
 """One step of what follows: a chunk of rows, or in the end the event; each in one transaction."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,12 +21,13 @@ from .places import OF_WORKSPACE
 CHUNK = 500
 
 
-async def next_step(tx: AsyncSession, *, chunk: int = CHUNK) -> bool:
-    """Go on with one erasure; False when none is due."""
+async def next_step(tx: AsyncSession, *, late: timedelta, chunk: int = CHUNK) -> bool:
+    """Go on with one erasure; False when none is due. None is told as done before what may come `late` is gone too."""
     erasure = await tx.scalar(queries.next_erasure(utc_now()))
     if erasure is None:
         return False
-    await take_step(tx, erasure, some=partial(_some, tx, erasure, chunk), finish=partial(_finish, tx, erasure))
+    some, finish = partial(_some, tx, erasure, chunk), partial(_finish, tx, erasure)
+    await take_step(tx, erasure, some=some, finish=finish, late=late)
     crashpoint("erasure.before-commit")
     return True
 
@@ -76,7 +78,8 @@ async def _rest_of_person(tx: AsyncSession, erasure: Erasure) -> bool:
     if await tx.scalar(queries.waits_for_others(erasure)):
         erasure.wait()
         return True
-    if erasure.about is not None:
-        await tx.execute(answers.forget_about(erasure.about))
+    for about in (digest_of(str(erasure.user_id)), erasure.about):
+        if about is not None:
+            await tx.execute(answers.forget_about(about))
     await tx.execute(forget_messages(FailedMessage, str(erasure.user_id), only="internal."))
     return False

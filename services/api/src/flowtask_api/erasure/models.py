@@ -28,7 +28,8 @@ class Kind(StrEnum):
 class Erasure(Steps, Base):
     """One of them. Ids only: nobody can read out of it who it was.
 
-    `about` is the digest under which answers to the person are kept, `version` that of the event which ends it.
+    `about` is the digest of the person's address, under which invitations of it are kept among the answers; `version` is that
+    of the event which ends it.
     """
 
     __tablename__ = "erasures"

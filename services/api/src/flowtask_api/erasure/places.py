@@ -39,7 +39,10 @@ AT_ONCE: dict[tuple[str, str], str] = {
     ("api_keys", "last_used_address"): "keys go with the place, by foreign key",
     ("users", "clerk_id"): "with the person's row",
     ("invitations", "email"): "invitations of the address go in the transaction of the request",
-    ("idempotency_keys", "about"): "answers with the person's address go with the request, and once more at the end",
+    (
+        "idempotency_keys",
+        "about",
+    ): "answers about the person, or their address, go with the request, and once more at the end",
 }
 """What holds a person's data, and when it goes."""
 
@@ -55,6 +58,7 @@ PSEUDONYMS: dict[tuple[str, str], str] = {
     ("erasures", "user_id"): "the work itself, gone when it is done",
     ("erasures", "actor"): "the work itself, gone when it is done",
     ("erasures", "about"): "the work itself, gone when it is done",
+    ("erased_clerk_ids", "clerk_digest"): "for a day, so that no token from before makes the person known anew",
 }
 """Ids that stay, or stay for a while, and what they say: nobody can read out of them who it was."""
 

@@ -62,11 +62,11 @@ def leaving_user(user_id: UUID) -> Select[User]:
 
 
 def workspaces_of(user_id: UUID) -> Select[Workspace]:
-    """Every workspace that a person has a place in, hidden ones too, locked in one order."""
+    """Every workspace that a person has a place in, but for those that are being erased, locked in one order."""
     return (
         select(Workspace)
         .join(Membership, Membership.workspace_id == Workspace.id)
-        .where(Membership.user_id == user_id)
+        .where(Membership.user_id == user_id, Workspace.erased_at.is_(None))
         .order_by(Workspace.id)
         .with_for_update(of=Workspace)
         .execution_options(populate_existing=True)

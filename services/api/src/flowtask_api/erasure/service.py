@@ -13,6 +13,7 @@ from ..accounts.errors import PersonalWorkspace
 from ..accounts.models import Membership, User, Workspace
 from ..accounts.service import locked_place
 from ..auth.models import Caller
+from ..clerk import queries as clerk
 from ..idempotency import queries as answers
 from ..idempotency.service import digest_of
 from ..invitations import queries as invitations
@@ -48,12 +49,10 @@ async def erase_person(tx: AsyncSession, caller: Caller, confirm: UUID) -> None:
     alone = await _alone_in(tx, places, workspaces)
     personal = next(workspace.id for workspace in workspaces if workspace.personal)
     for workspace in workspaces:
-        if workspace.erased_at is not None:
-            continue
         if workspace.id in alone:
             await _hide(tx, workspace, actor=user.actor)
         else:
-            await leave(tx, places[workspace.id], actor=user.actor)
+            await leave(tx, places[workspace.id], by=caller)
     await _remove(tx, user, personal)
 
 
@@ -64,10 +63,7 @@ async def _alone_in(tx: AsyncSession, places: dict[UUID, Membership], workspaces
     left_without = [
         each
         for each in workspaces
-        if each.erased_at is None
-        and each.id not in alone
-        and places[each.id].role is Role.OWNER
-        and crews[each.id][1] == 1
+        if each.id not in alone and places[each.id].role is Role.OWNER and crews[each.id][1] == 1
     ]
     if left_without:
         raise OnlyOwner(details=[ErrorDetail(field=str(each.id), message=each.name) for each in left_without])
@@ -80,12 +76,15 @@ async def _hide(tx: AsyncSession, workspace: Workspace, *, actor: str) -> None:
 
 
 async def _remove(tx: AsyncSession, user: User, personal: UUID) -> None:
-    about = None if user.email is None else digest_of(user.email)
-    tx.add(Erasure.of_person(user, workspace_id=personal, about=about, at=utc_now()))
+    about, now = None if user.email is None else digest_of(user.email), utc_now()
+    tx.add(Erasure.of_person(user, workspace_id=personal, about=about, at=now))
     await tx.flush()
+    await tx.execute(answers.forget_about(digest_of(str(user.id))))
     if user.email is not None and about is not None:
         await tx.execute(invitations.of_address(user.email))
         await tx.execute(answers.forget_about(about))
+    if user.clerk_id is not None:
+        await tx.execute(clerk.remember_erased(user.clerk_id, now))
     for statement in queries.remove_person(user.id):
         await tx.execute(statement, execution_options={"synchronize_session": False})
 

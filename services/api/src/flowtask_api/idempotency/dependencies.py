@@ -56,7 +56,8 @@ def once(*, conceal: str | None = None, about: str | None = None) -> Any:
     """Have a route whose work is all in the request's transaction take effect once per key.
 
     `conceal` names a field of the answer's data that is shown only the first time, `about` one that says of whom it tells:
-    a person's address, or a workspace's id where the caller may be somewhere else.
+    a person's id, the address of who may be nobody yet, or a workspace's id where the caller may be somewhere else. That
+    field is never null.
     """
 
     async def claim(request: Request, tx: Tx, caller: Authenticated, key: IdempotencyKey) -> None:

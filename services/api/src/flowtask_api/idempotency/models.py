@@ -12,7 +12,8 @@ from ..database import Base
 class KeptAnswer(Base):
     """The answer to a write, which commits with it; `headers` is a JSON object. It counts for 24 hours.
 
-    `about` is the digest of the address of a person, or of the id of a workspace, that stands in it: it is erased with them.
+    `about` is the digest of the id of a person or workspace, or of an invited address, that stands in it: it is erased with
+    them.
     """
 
     __tablename__ = "idempotency_keys"

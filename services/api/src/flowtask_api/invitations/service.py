@@ -11,14 +11,14 @@ from flowtask_contracts.resources import Role
 from flowtask_kit.ids import utc_now
 
 from ..accounts import queries as accounts
-from ..accounts.models import Membership, User, Workspace
+from ..accounts.models import Membership
 from ..accounts.service import administered
 from ..audit import service as audit
 from ..auth.models import Caller
 from ..database import Outbox
-from ..erasure.queries import forget_departures
 from ..http.paging import NumberedQuery, Page, numbered
 from ..members.errors import OnlyOwners
+from ..members.service import join
 from . import queries
 from .errors import AlreadyMember, InvitationNotFound, NotShared, TooManyInvitations
 from .models import Invitation, digest_of
@@ -85,17 +85,8 @@ async def accept(tx: AsyncSession, caller: Caller, token: str) -> Membership:
         raise InvitationNotFound
     if await tx.scalar(accounts.membership(workspace.id, user.id)) is not None:
         raise AlreadyMember
-    audit.record(tx, caller, "member.joined", user.id, {"role": invitation.role.value}, workspace_id=workspace.id)
-    return await _join(tx, workspace, invitation, user)
-
-
-async def _join(tx: AsyncSession, workspace: Workspace, invitation: Invitation, user: User) -> Membership:
-    version = await tx.scalar(accounts.next_membership_version())
-    assert version is not None
-    membership, joined = workspace.joined(user.id, invitation.role, version=version, actor=user.actor, at=utc_now())
-    tx.add_all((membership, Outbox.of(joined)))
+    await join(tx, workspace, user.id, invitation.role, by=caller)
     await tx.delete(invitation)
-    await tx.execute(forget_departures(workspace.id, user.id))
     await tx.flush()
     shown = accounts.membership(workspace.id, user.id).execution_options(populate_existing=True)
     return (await tx.scalars(shown)).one()

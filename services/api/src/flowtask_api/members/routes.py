@@ -43,8 +43,8 @@ async def get_member(
     return _answer(await service.get_member(tx, caller, workspace_id, user_id), response)
 
 
-@router.patch("/{user_id}", summary="Change a member", dependencies=[once(about="email")])
-@router.put("/{user_id}", summary="Update a member", dependencies=[once(about="email")])
+@router.patch("/{user_id}", summary="Change a member", dependencies=[once(about="userId")])
+@router.put("/{user_id}", summary="Update a member", dependencies=[once(about="userId")])
 @may_raise(WorkspaceNotFound, MemberNotFound, Forbidden, OnlyOwners, LastOwner)
 async def update_member(
     tx: Tx,

@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+from flowtask_kit import metrics
 from flowtask_kit.database.engine import Database
+from flowtask_kit.database.steps import oldest_seconds
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.outbox.wake import Wake
 from flowtask_kit.service.worker import Worker
 
 from . import service
+from .models import Erasure
 
 POLL_SECONDS = 1.0
 
@@ -17,6 +20,7 @@ def erasing(database: Database, wake: Wake, *, settle: timedelta, poll: float = 
 
     async def step() -> bool:
         async with transaction(database, wake) as tx:
+            metrics.ERASURE_OLDEST.set(await oldest_seconds(tx, Erasure, Erasure.finished_at.is_(None)))
             return await service.next_step(tx, settle=settle)
 
     return Worker("erasures", step, poll=poll)

@@ -1,15 +1,17 @@
 """A workspace that is erased."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, Index, false, text
 from sqlalchemy.orm import Mapped, mapped_column
+
+from flowtask_kit.database.steps import Steps
 
 from ..database import Base
 
 
-class Erasure(Base):
+class Erasure(Steps, Base):
     """Work until `finished_at`; then a tombstone, so that nothing that comes late can bring the workspace back.
 
     `revision` is that of the endpoints at which every replica learns of it.
@@ -25,12 +27,5 @@ class Erasure(Base):
     heard_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(BigInteger)
     due_at: Mapped[datetime]
+    quiet: Mapped[bool] = mapped_column(server_default=false())
     finished_at: Mapped[datetime | None]
-
-    def wait_for(self, settle: timedelta) -> bool:
-        """True, once, when attempts that were under way may still be recorded: it is due again when they cannot."""
-        last = self.heard_at + settle
-        if self.due_at >= last:
-            return False
-        self.due_at = last
-        return True

@@ -1,13 +1,14 @@
 """Hearing that a workspace is erased, and erasing it step by step."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.crashpoints import crashpoint
-from flowtask_kit.database.quiet import quiet_since
+from flowtask_kit.database.steps import take_step
 from flowtask_kit.ids import utc_now
 
 from ..endpoints.queries import next_revision
@@ -15,7 +16,6 @@ from . import queries
 from .models import Erasure
 
 CHUNK = 1000
-AGAIN_AFTER = timedelta(seconds=1)
 
 
 async def begin(tx: AsyncSession, workspace_id: UUID) -> None:
@@ -36,10 +36,8 @@ async def next_step(tx: AsyncSession, *, settle: timedelta, chunk: int = CHUNK) 
     if erasure is None:
         return False
     endpoint_ids = list((await tx.scalars(queries.endpoints(erasure.workspace_id))).all())
-    if await _some(tx, erasure, endpoint_ids, chunk):
-        erasure.due_at = utc_now()  # behind the others, so that a large one holds nobody up
-    elif not erasure.wait_for(settle):
-        await _finish(tx, erasure, endpoint_ids)
+    some = partial(_some, tx, erasure, endpoint_ids, chunk)
+    await take_step(tx, erasure, some=some, finish=partial(_finish, tx, erasure, endpoint_ids), late=settle)
     crashpoint("dispatcher.erasing")
     return True
 
@@ -53,10 +51,6 @@ async def _some(tx: AsyncSession, erasure: Erasure, endpoint_ids: list[UUID], ch
 
 
 async def _finish(tx: AsyncSession, erasure: Erasure, endpoint_ids: list[UUID]) -> None:
-    """Remove the rest, unless a transaction is open that may still write down what it saw before."""
-    if not await quiet_since(tx, erasure.due_at):
-        erasure.due_at = utc_now() + AGAIN_AFTER
-        return
     for statement in queries.remove_rest(erasure.workspace_id, endpoint_ids):
         await tx.execute(statement, execution_options={"synchronize_session": False})
     erasure.finished_at = utc_now()
