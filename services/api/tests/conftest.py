@@ -364,24 +364,43 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 
 class OtherService:
-    """Answers commands with what a test puts into `answers`, and keeps what was asked; `before` runs before each answer."""
+    """Answers commands with what a test puts into `answers`, and keeps what was asked; `before` runs before each answer,
+    `after` between answering and sending it. Many are answered at the same time.
+
+    Like a real one it answers a command that it has carried out as it did the first time, and says so.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {}
+        self.done: dict[str, Any] = {}
         self.before: Callable[[], Awaitable[Any]] | None = None
+        self.after: Callable[[], Awaitable[Any]] | None = None
+        self.under_way: set[asyncio.Task[None]] = set()
         self.end: Callable[[], Awaitable[None]]
 
     async def hear(self, message: Any) -> None:
+        task = asyncio.create_task(self._answer(message))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+
+    async def _answer(self, message: Any) -> None:
         verb = message.subject.rpartition(".")[2]
-        self.asked.append((verb, orjson.loads(message.data)))
+        asked = orjson.loads(message.data)
+        self.asked.append((verb, asked))
         if self.before is not None:
             await self.before()
-        answer = self.answers.get(verb, {})
-        if isinstance(answer, FlowTaskError):
+        answer, command = self.answers.get(verb, {}), asked.get("commandId")
+        if command in self.done:
+            reply = {"data": self.done[command], "replayed": True}
+        elif isinstance(answer, FlowTaskError):
             reply = {"error": answer.body.model_dump(mode="json", by_alias=True)}
         else:
             reply = {"data": answer}
+            if command is not None:
+                self.done[command] = answer
+        if self.after is not None:
+            await self.after()
         await message.respond(orjson.dumps(reply))
 
     @property
@@ -399,6 +418,7 @@ async def other_service(nats_url: str, app: FastAPI) -> AsyncIterator[Callable[[
         connections.append(connection)
         answering = OtherService()
         answering.end = (await connection.subscribe(f"commands.{name}.>", cb=answering.hear)).unsubscribe
+        await connection.flush()  # its ping overtakes what is still buffered
         await connection.flush()
         await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
         return answering

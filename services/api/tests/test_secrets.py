@@ -148,14 +148,14 @@ async def test_no_secret_is_in_logs_traces_metrics_or_tables(program, collector,
             (await client.post("/api/v1/webhooks", json=HOOK, headers={"Idempotency-Key": f"h{n}"})).status_code
             for n in range(3)
         ]
-        assert statuses == [201, 500, 503]
+        assert statuses == [201, 503, 503]
         await failing(client, db)
         for key in (account.key, STRAY):
             await misplaced(url, key)
         metrics = (await client.get("/metrics")).content
     said = await program.end()
 
-    assert said.count(b'"status":500') >= 5
+    assert said.count(b'"status":500') >= 4
     assert said.count(b"Traceback") >= 5
     traced = b"".join(collector.received)
     assert b"commands.webhook-dispatcher.create-endpoint" in traced
@@ -164,7 +164,7 @@ async def test_no_secret_is_in_logs_traces_metrics_or_tables(program, collector,
         for table in ("outbox", "audit_entries", "idempotency_keys", "command_records", "api_keys", "tasks")
         for (row,) in await db.fetch(f"SELECT t::text FROM api.{table} AS t")  # noqa: S608 - named above
     ]
-    kept += [row["body"] for row in await db.fetch("SELECT body FROM api.idempotency_keys")]
+    kept += [row["body"] for row in await db.fetch("SELECT body FROM api.idempotency_keys WHERE body IS NOT NULL")]
     kept += [row["payload"] for row in await db.fetch("SELECT payload FROM api.outbox")]
     assert len(kept) > 6
     assert len(dispatcher) == 3

@@ -7,8 +7,9 @@ import nats.errors
 import nats.js.errors
 import sqlalchemy.exc
 
-_SQLSTATES_OF_OUTAGE = ("08", "40", "53", "55P03", "57")
-"""Connections, deadlocks and serialization, resources, lock timeouts, statement timeouts and shutdowns."""
+_SQLSTATES_OF_OUTAGE = ("08", "25006", "25P03", "25P04", "40", "53", "55P03", "57", "58")
+"""Connections, a server that no longer takes writes, transactions that took too long, deadlocks and serialization,
+resources, lock timeouts, statement timeouts and shutdowns, and what the server's own system did to it."""
 
 
 def is_outage(error: BaseException) -> bool:
@@ -24,6 +25,13 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return not isinstance(error, _OF_FILES)
     return isinstance(error, asyncio.TimeoutError | sqlalchemy.exc.TimeoutError)
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """True where a server that has become a standby refused a write: its connections lead to the wrong server now."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
+        error = error.orig.__cause__ or error.orig
+    return isinstance(error, asyncpg.ReadOnlySQLTransactionError)
 
 
 def _is_outage_of_postgresql(error: Exception) -> bool:

@@ -48,7 +48,7 @@ class ServiceSettings(BaseSettings):
         default=10,
         ge=1,
         description="PostgreSQL connections of one process. The API may open as many again, for the statements that every "
-        "request runs.",
+        "request runs; each service has two more, for its outbox and for /readyz.",
     )
     request_seconds: float = Field(
         default=30.0,

@@ -8,6 +8,7 @@ import pytest
 from faststream.nats import TestNatsBroker
 from notes.contracts import Note, PatientNote, ReadNote, SealNote, SlowNote, WriteNote, WrittenNote
 from notes.database import CommandRecord, NoteRow
+from notes.world import eventually
 
 from flowtask_contracts.errors import (
     Conflict,
@@ -22,6 +23,8 @@ from flowtask_kit.bus.commands import Commands
 from flowtask_kit.ids import new_id
 
 WORKSPACE = new_id()
+HOLD = SimpleNamespace(held=[], end=asyncio.Event())
+"""Notes that say `hold`, which are written when it ends."""
 
 
 class NoteMissing(NotFound):
@@ -36,8 +39,9 @@ async def write_note(tx, command):
         raise Conflict("There is such a note", details=[ErrorDetail(field="text", message="taken")])
     if command.text == "fail":
         raise RuntimeError("the password is hunter2")
-    if command.text == "wait":
-        await asyncio.sleep(0.3)
+    if command.text == "hold":
+        HOLD.held.append(note.id)
+        await asyncio.wait_for(HOLD.end.wait(), 20)
     return WrittenNote(id=note.id, text=note.text, edit_key="hunter2")
 
 
@@ -72,6 +76,14 @@ def answering(notes):
         answers.to(command, function)
 
 
+@pytest.fixture
+def hold():
+    """Holds notes up until the test ends it."""
+    HOLD.held, HOLD.end = [], asyncio.Event()
+    yield HOLD
+    HOLD.end.set()
+
+
 @pytest.fixture(params=["in memory", "live"])
 async def desk(request, world):
     """Something that asks the notes service: `ask` to send commands and `world` to look behind the scenes."""
@@ -79,11 +91,12 @@ async def desk(request, world):
     answering(notes)
     if request.param == "in memory":
         async with TestNatsBroker(notes.bus.broker):
-            yield SimpleNamespace(ask=Commands(notes.bus).ask, world=world)
+            commands = Commands(notes.bus)
+            yield SimpleNamespace(ask=commands.ask, change=commands.change, world=world)
     else:
         desk = world.resources("front-desk")
         await world.connected(desk, notes)
-        yield SimpleNamespace(ask=desk.commands.ask, world=world)
+        yield SimpleNamespace(ask=desk.commands.ask, change=desk.commands.change, world=world)
 
 
 def write(content="hello", **fields):
@@ -216,12 +229,38 @@ async def test_another_command_under_the_same_id_is_a_conflict(desk):
         await desk.ask(SealNote(workspace_id=WORKSPACE, command_id=command.command_id, note_id=note.id), Note)
 
 
-async def test_duplicates_at_the_same_time_have_one_effect_and_one_reply(desk):
-    command = write("wait")
-    notes = await asyncio.gather(*(desk.ask(command, WrittenNote) for _ in range(5)))
-    assert len({note.id for note in notes}) == 1
-    assert [note.secret_shown for note in notes].count(False) == 1
-    assert desk.world.count("notes") == 1
+async def test_duplicates_at_the_same_time_are_told_to_come_back_and_get_the_first_ones_reply_then(desk, hold):
+    command = write("hold")
+    first = asyncio.create_task(desk.ask(command, WrittenNote))
+    await eventually(lambda: hold.held)
+
+    begun = time.monotonic()
+    duplicates = [desk.ask(command, WrittenNote) for _ in range(20)]  # more than the service has connections
+    refused = await asyncio.gather(*duplicates, return_exceptions=True)
+    assert time.monotonic() - begun < 3
+    assert {(type(each), each.retry_after) for each in refused} == {(Conflict, 1)}
+    assert desk.world.count("notes") == 0
+
+    hold.end.set()
+    note = await first
+    again = await desk.change(command, WrittenNote)
+    assert (again.data.id, again.data.secret_shown, again.replayed) == (note.id, True, True)
+    assert (desk.world.count("notes"), len(hold.held)) == (1, 1)
+
+
+async def test_another_command_is_not_held_up_by_one_under_way(desk, hold):
+    first = asyncio.create_task(desk.ask(write("hold"), WrittenNote))
+    await eventually(lambda: hold.held)
+    assert (await desk.ask(write(), WrittenNote)).text == "hello"
+    hold.end.set()
+    assert (await first).text == "hold"
+
+
+async def test_a_reply_says_whether_it_was_given_before(desk):
+    command = write()
+    assert [(await desk.change(command, WrittenNote)).replayed for _ in range(3)] == [False, True, True]
+    read = ReadNote(workspace_id=WORKSPACE, note_id=(await desk.ask(command, WrittenNote)).id)
+    assert [(await desk.change(read, Note)).replayed for _ in range(2)] == [False, False]
 
 
 async def test_many_slow_answers_do_not_wait_for_each_other(desk):

@@ -1,15 +1,17 @@
 import asyncio
 import time
+from datetime import timedelta
 
 import pytest
 from notes.contracts import LostNote, Note, ReadNote, WriteNote
 from notes.database import CommandRecord
 from notes.world import eventually
+from structlog.testing import capture_logs
 
 from flowtask_contracts.errors import ServiceUnavailable
 from flowtask_kit.bus.answers import Answers, request_hash
 from flowtask_kit.bus.commands import command_id
-from flowtask_kit.ids import new_id
+from flowtask_kit.ids import new_id, utc_now
 
 LOST = LostNote(workspace_id=new_id())
 
@@ -72,14 +74,35 @@ async def test_when_postgresql_is_away_the_answering_service_says_so(mortal_worl
         await asyncio.to_thread(mortal_world.postgres.start)
 
 
-def test_a_command_id_is_the_same_for_the_same_key_of_the_same_workspace():
-    mine, yours = new_id(), new_id()
-    assert command_id(mine, "key") == command_id(mine, "key")
-    assert (
-        len({command_id(mine, "key"), command_id(mine, "other"), command_id(yours, "key"), command_id(mine, "")}) == 4
-    )
-    assert command_id(mine, None) != command_id(mine, None)
-    assert (command_id(mine, "key").version, command_id(mine, None).version) == (8, 7)
+def test_a_command_id_is_the_same_for_one_use_of_a_key_in_its_workspace():
+    mine, yours, taken, later = new_id(), new_id(), utc_now(), utc_now() + timedelta(days=1)
+    assert command_id(mine, "key", taken) == command_id(mine, "key", taken)
+    ids = {
+        command_id(mine, "key", taken),
+        command_id(mine, "other", taken),
+        command_id(yours, "key", taken),
+        command_id(mine, "", taken),
+        command_id(mine, "key", later),
+        command_id(mine, "key", taken + timedelta(microseconds=1)),
+    }
+    assert len(ids) == 6
+    assert {each.version for each in ids} == {8}
+
+
+@pytest.mark.parametrize("body", [b'{"data": {"id": 7, "text": "read"}}', b'{"data": null}', b'{"data": ', b"[]"])
+async def test_a_reply_that_cannot_be_read_is_a_503_and_a_line_in_the_log(world, body):
+    desk = await world.connected(world.resources("front-desk"))
+    owner = await world.client("notes")
+
+    async def answer(message):
+        await message.respond(body)
+
+    await owner.subscribe(ReadNote.bus_subject(), cb=answer)
+    await owner.flush()  # its ping overtakes what is still buffered
+    await owner.flush()
+    with capture_logs() as logged:
+        assert await unavailable(desk, ReadNote(workspace_id=new_id(), note_id=new_id())) < 2
+    assert [(each["event"], each["command"]) for each in logged] == [("reply not understood", ReadNote.bus_subject())]
 
 
 def test_a_new_optional_field_makes_no_other_request_of_a_repeat():

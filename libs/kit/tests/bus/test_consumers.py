@@ -180,6 +180,17 @@ async def test_a_durable_of_several_subjects_hears_them_alone(world, handler):
     assert len(handler.calls) == 1
 
 
+async def test_a_database_that_takes_no_writes_counts_as_no_try_and_all_goes_on_when_it_does(world, handler):
+    before = outcomes("outage")
+    await hearing(world, handler, backoff=())
+    with world.read_only():
+        await publish(world, *(written(str(number)) for number in range(5)))
+        await eventually(lambda: outcomes("outage") >= before + 6)
+        assert (world.count("notes"), world.count("failed_messages")) == (0, 0)
+    await settled(world)
+    assert (world.count("notes"), world.count("failed_messages")) == (5, 0)
+
+
 async def test_an_outage_of_the_database_counts_as_no_try_and_loses_nothing(mortal_world, handler):
     await hearing(mortal_world, handler, backoff=())
     await publish(mortal_world, written("before"))

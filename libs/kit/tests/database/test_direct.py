@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, insert, select, text
 from flowtask_kit.database.direct import Direct
 from flowtask_kit.database.engine import plain_dsn
 from flowtask_kit.database.prepared import Prepared
+from flowtask_kit.database.transaction import transaction
 from flowtask_kit.ids import new_id
 from flowtask_kit.outages import is_outage
 
@@ -154,6 +155,38 @@ async def test_a_connection_that_the_server_ended_is_an_outage_once_at_most(note
     failed = await failure(notes.direct)
     assert failed is None or is_outage(failed)
     assert await backend(notes.direct) != ended
+
+
+@pytest.mark.parametrize("inside", ["a statement of its own", "a transaction", "a session"])
+async def test_a_connection_to_a_server_that_takes_no_writes_is_not_used_again(notes, world, inside):
+    async def write():
+        note = {"id": new_id(), "text": "written"}
+        if inside == "a statement of its own":
+            await WRITE.execute(notes.direct, note)
+        elif inside == "a transaction":
+            async with notes.direct.transaction(notes.wake) as tx:
+                await WRITE.execute(tx, note)
+        else:
+            async with transaction(notes.database, notes.wake) as tx:
+                await WRITE.execute(tx, note)
+
+    with world.read_only():
+        for _ in range(3):
+            assert await BACKEND.first(notes.direct, {})  # reading goes on
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError) as refused:
+                await write()
+            assert is_outage(refused.value)
+    await write()
+    assert world.count("notes") == 1
+
+
+async def test_free_connections_to_a_server_that_takes_no_writes_go_with_the_first_that_tells(notes, world):
+    with world.read_only():
+        await asyncio.gather(*(notes.direct.execute("SELECT pg_sleep(0.1)") for _ in range(2)))
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await WRITE.execute(notes.direct, {"id": new_id(), "text": "refused"})
+    await asyncio.gather(*(WRITE.execute(notes.direct, {"id": new_id(), "text": "written"}) for _ in range(2)))
+    assert world.count("notes") == 2
 
 
 async def test_statements_that_ask_for_it_are_planned_for_their_own_values(notes):

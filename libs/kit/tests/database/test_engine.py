@@ -63,6 +63,22 @@ async def test_a_connection_that_dies_in_a_transaction_is_an_outage_and_the_next
         assert await tx.scalar(READ) == 1
 
 
+async def test_connections_to_a_server_that_takes_no_writes_are_not_used_again(world):
+    notes = world.resources(database_pool_size=5)
+
+    async def write():
+        async with transaction(notes.database, notes.wake) as tx:
+            tx.add(NoteRow(id=new_id(), text="written"))
+
+    with world.read_only():
+        await use_at_once(notes, 5)
+        with pytest.raises(DBAPIError) as refused:
+            await write()
+        assert is_outage(refused.value)
+    await asyncio.gather(*(write() for _ in range(5)))
+    assert world.count("notes") == 5
+
+
 async def test_every_session_speaks_utc_and_has_its_limits(world):
     notes = world.resources()
     async with transaction(notes.database, notes.wake) as tx:

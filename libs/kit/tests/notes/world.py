@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from contextlib import contextmanager
 from inspect import isawaitable
 
 import asyncpg
@@ -100,6 +101,19 @@ class World:
 
     def count(self, table):
         return int(self.sql(f"SELECT count(*) FROM notes.{table}"))  # noqa: S608 - our own table
+
+    @contextmanager
+    def read_only(self):
+        """The notes service meets a server that takes no writes, and on leaving one that does.
+
+        Sessions keep what they began with, as they would after a failover behind one address: only new ones see the change.
+        """
+        self.sql("ALTER ROLE flowtask_notes SET default_transaction_read_only = on")
+        self.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'flowtask_notes'")
+        try:
+            yield
+        finally:
+            self.sql("ALTER ROLE flowtask_notes RESET default_transaction_read_only")
 
     def settings(self, service="notes", **changes):
         values = {

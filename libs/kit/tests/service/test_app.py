@@ -1,4 +1,6 @@
 import asyncio
+import time
+from contextlib import AsyncExitStack
 
 import httpx2 as httpx
 import pytest
@@ -89,6 +91,32 @@ async def test_a_service_without_its_database_is_not_ready(serve):
     client = await serve(database_url="postgresql://u:p@127.0.0.1:1/d")
     answer = await ready(client)
     assert (answer.status_code, answer.json()["database"]) == (503, "away")
+
+
+async def test_a_service_whose_connections_are_all_lent_is_ready(serve):
+    client = await serve(database_pool_size=2)
+    resources = client.app.state.resources
+    async with AsyncExitStack() as lent:
+        for _ in range(2):
+            await lent.enter_async_context(resources.database.engine.connect())
+            tx = await lent.enter_async_context(resources.direct.transaction(resources.wake))
+            await tx.execute("SELECT 1")
+        begun = time.monotonic()
+        answer = await ready(client)
+    assert (answer.status_code, answer.json()["database"]) == (200, "ok")
+    assert time.monotonic() - begun < 2
+
+
+async def test_asking_whether_it_is_ready_keeps_to_one_connection_which_ends_with_the_service(world):
+    probes = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flowtask-notes-readiness'"
+    app = create_app(world.settings())
+    async with app.router.lifespan_context(app):
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notes")
+        client.app = app
+        for _ in range(3):
+            assert (await ready(client)).status_code == 200
+            assert int(world.sql(probes)) == 1
+    await eventually(lambda: int(world.sql(probes)) == 0)
 
 
 @pytest.mark.parametrize(("needs_bus", "status"), [(True, 503), (False, 200)])

@@ -8,6 +8,7 @@ import pytest
 
 from flowtask_contracts.base import rfc3339
 from flowtask_contracts.errors import Conflict, FlowTaskError, ValidationFailed
+from flowtask_kit.bus.errors import UnderWay
 from flowtask_kit.ids import new_id, utc_now
 from flowtask_local.nats import EmbeddedNats
 
@@ -128,7 +129,6 @@ async def test_of_what_nobody_or_a_failure_answered_the_outcome_stays_open(clien
 async def test_a_repeat_settles_the_first_entry_and_makes_no_second(client, dispatcher):
     dispatcher.answers["create-endpoint"] = FlowTaskError()
     assert (await client.post(HOOKS, json=HOOK, headers=key())).status_code == 500
-    dispatcher.answers["create-endpoint"] = Conflict("This Idempotency-Key was used for another request")
     assert (await client.post(HOOKS, json=HOOK | {"events": ["*"]}, headers=key())).status_code == 409
     (open_one,) = await entries(client)
     assert (open_one["outcome"], open_one["details"]["events"]) == ("requested", ["task.*"])
@@ -140,11 +140,23 @@ async def test_a_repeat_settles_the_first_entry_and_makes_no_second(client, disp
     assert settled == open_one | {"outcome": "done", "targetId": ENDPOINT["id"]}
 
 
-async def test_one_idempotency_key_for_two_changes_makes_two_entries(client, dispatcher):
+async def test_a_repeat_that_is_refused_leaves_open_what_became_of_the_first(client, dispatcher, entry):
+    dispatcher.answers["create-endpoint"] = FlowTaskError()
+    assert (await client.post(HOOKS, json=HOOK, headers=key())).status_code == 500
+    dispatcher.answers["create-endpoint"] = Conflict("full")
+    assert (await client.post(HOOKS, json=HOOK, headers=key())).status_code == 409
+    assert await entry() == ("requested", None)
+
+
+async def test_what_is_under_way_there_is_not_taken_back(client, dispatcher, entry):
+    dispatcher.answers["create-endpoint"] = UnderWay(retry_after=1)
+    answer = await client.post(HOOKS, json=HOOK, headers=key())
+    assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
+    assert (answer.json()["error"]["code"], answer.json()["error"]["retryAfter"]) == ("CONFLICT", 1)
+    assert await entry() == ("requested", None)
+    dispatcher.answers["create-endpoint"] = ENDPOINT
     assert (await client.post(HOOKS, json=HOOK, headers=key())).status_code == 201
-    assert (await client.delete(WHERE, headers=key())).status_code == 204
-    assert [entry["action"] for entry in await entries(client)] == ["webhook.deleted", "webhook.created"]
-    assert len(dispatcher.asked) == 2
+    assert await entry() == ("done", UUID(ENDPOINT["id"]))
 
 
 async def test_an_entry_taken_back_by_another_is_written_anew_by_what_is_done(client, account, dispatcher, entry, db):
@@ -175,9 +187,11 @@ async def test_a_database_that_goes_away_meanwhile_costs_nobody_the_secret(app, 
 
 async def test_many_at_once_with_one_key_make_one_entry(client, dispatcher):
     answers = await asyncio.gather(*(client.post(HOOKS, json=HOOK, headers=key()) for _ in range(20)))
-    assert {answer.status_code for answer in answers} == {201}
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert all(answer.json()["error"]["retryAfter"] == 1 for answer in answers if answer.status_code == 409)
+    assert len([each for each in answers if "secret" in each.text and "idempotency-replayed" not in each.headers]) == 1
     assert len(await entries(client)) == 1
-    assert dispatcher.asked
+    assert len(dispatcher.done) == 1
 
 
 async def test_a_process_killed_between_the_change_and_its_settling_loses_no_entry(serve, account, dispatcher, entry):

@@ -1,9 +1,10 @@
 """Commands and their replies over NATS request/reply."""
 
+import operator
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from flowtask_contracts.base import Contract
 from flowtask_contracts.errors import ErrorBody
@@ -39,7 +40,8 @@ class WorkspaceCommand(Command):
 
 
 class Reply(Contract):
-    """The answer of a command: data or an error, never both."""
+    """The answer of a command: data or an error, never both; `replayed` says that it is the one given the first time."""
 
     data: JsonValue = None
     error: ErrorBody | None = None
+    replayed: bool = Field(default=False, exclude_if=operator.not_)

@@ -10,15 +10,16 @@ from faststream.message import StreamMessage
 from faststream.nats import NatsMessage
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.base import Contract
 from flowtask_contracts.commands import Command, Reply, WorkspaceCommand
-from flowtask_contracts.errors import Conflict, FlowTaskError, ServiceUnavailable, ValidationFailed
+from flowtask_contracts.errors import FlowTaskError, ServiceUnavailable, ValidationFailed
 from flowtask_kit import logs, metrics, traces
 from flowtask_kit.bus.connection import Bus, is_inbox
+from flowtask_kit.bus.errors import KeyReused, UnderWay
 from flowtask_kit.bus.models import CommandRecord
 from flowtask_kit.database.engine import Database
 from flowtask_kit.database.transaction import transaction
@@ -124,8 +125,14 @@ class Answers:
             return await self._once(tx, request, function)
 
     async def _once(self, tx: AsyncSession, request: C, function: Answering[C]) -> Reply:
-        """Do it and keep the reply with its id, in the same transaction; answer a repeat with what was kept."""
+        """Do it and keep the reply with its id, in the same transaction; answer a repeat with what was kept.
+
+        UnderWay while the first is being carried out: a repeat waits for nothing and holds no connection. The lock is tried in
+        a statement of its own, before the one that looks: that one sees all that was committed under it.
+        """
         records = self._records
+        if not await tx.scalar(select(func.pg_try_advisory_xact_lock(self._lock(request)))):
+            raise UnderWay(retry_after=1)
         digest = request_hash(request)
         workspace_id = request.workspace_id if isinstance(request, WorkspaceCommand) else None
         first = await tx.scalar(
@@ -137,13 +144,19 @@ class Answers:
         if first is None:
             kept = (await tx.scalars(select(records).where(records.command_id == request.command_id))).one()
             if kept.request_hash != digest:
-                raise Conflict("This Idempotency-Key was used for another request")
-            return Reply(data=kept.reply)
+                raise KeyReused
+            return Reply(data=kept.reply, replayed=True)
         data = (await function(tx, request)).model_dump(mode="json", by_alias=True)
         await tx.execute(
             update(records).where(records.command_id == request.command_id).values(reply=without_secrets(request, data))
         )
         return Reply(data=data)
+
+    def _lock(self, request: Command) -> int:
+        """The number of the advisory lock under which this service carries out a command."""
+        assert request.command_id is not None
+        digest = hashlib.sha256(self._service.encode() + request.command_id.bytes).digest()
+        return int.from_bytes(digest[:8], signed=True)
 
     def _unexpected(self, command: type[Command], error: Exception) -> Reply:
         if is_outage(error):

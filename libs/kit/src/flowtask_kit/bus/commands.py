@@ -1,7 +1,9 @@
 """Asking another service."""
 
 import hashlib
-from typing import TypeVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import nats.errors
@@ -14,7 +16,7 @@ from flowtask_contracts.commands import Command, Reply
 from flowtask_contracts.errors import ServiceUnavailable, error_from
 from flowtask_kit import logs, traces
 from flowtask_kit.bus.connection import Bus
-from flowtask_kit.ids import new_id, uuid_of
+from flowtask_kit.ids import uuid_of
 
 log = logs.get(__name__)
 
@@ -24,12 +26,21 @@ RETRY_AFTER = 5
 """Seconds a caller is told to wait when a service does not answer."""
 
 
-def command_id(workspace_id: UUID, idempotency_key: str | None) -> UUID:
-    """The id of a command: the same for the same workspace and Idempotency-Key, fresh without a key."""
-    if idempotency_key is None:
-        return new_id()
-    digest = hashlib.sha256(workspace_id.bytes + idempotency_key.encode()).digest()
-    return uuid_of(digest)
+def command_id(workspace_id: UUID, idempotency_key: str, taken_at: datetime) -> UUID:
+    """The id of the command that a workspace's Idempotency-Key stands for since it was taken.
+
+    A key that is taken anew, when it no longer counts, stands for another command.
+    """
+    moment = taken_at.astimezone(UTC).isoformat(timespec="microseconds").encode()
+    return uuid_of(hashlib.sha256(workspace_id.bytes + moment + idempotency_key.encode()).digest())
+
+
+@dataclass(frozen=True)
+class Changed(Generic[T]):
+    """The answer to a command; `replayed` where it is the one that the command got the first time."""
+
+    data: T
+    replayed: bool
 
 
 class Commands:
@@ -42,13 +53,21 @@ class Commands:
         """The other service's answer.
 
         Raises what that service refused with, and ServiceUnavailable when it does not answer within the command's
-        deadline or NATS is away. Whether a command that got no answer took effect is unknown: repeat it with its id.
+        deadline, NATS is away or the answer makes no sense. Whether such a command took effect is unknown: repeat it with
+        its id.
         """
+        return (await self.change(command, answer)).data
+
+    async def change(self, command: Command, answer: type[T]) -> Changed[T]:
+        """The same, and whether the answer was given before."""
         with traces.tracer().start_as_current_span(command.bus_subject(), kind=SpanKind.CLIENT):
             reply = await self._request(command)
         if reply.error is not None:
             raise error_from(reply.error)
-        return answer.model_validate(reply.data)
+        try:
+            return Changed(answer.model_validate(reply.data), reply.replayed)
+        except ValidationError as error:  # the other side speaks another version
+            raise _not_understood(command, error) from error
 
     async def _request(self, command: Command) -> Reply:
         if self._bus.away:
@@ -68,5 +87,9 @@ class Commands:
             log.warning("command not answered", command=command.bus_subject(), error=repr(error))
             raise ServiceUnavailable(retry_after=RETRY_AFTER) from error
         except ValidationError as error:
-            log.exception("reply not understood", command=command.bus_subject())
-            raise ServiceUnavailable(retry_after=RETRY_AFTER) from error
+            raise _not_understood(command, error) from error
+
+
+def _not_understood(command: Command, error: ValidationError) -> ServiceUnavailable:
+    log.error("reply not understood", command=command.bus_subject(), exc_info=error)
+    return ServiceUnavailable(retry_after=RETRY_AFTER)

@@ -17,6 +17,7 @@ import asyncpg
 
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.database.engine import SERVER_SETTINGS
+from flowtask_kit.outages import is_read_only
 from flowtask_kit.outbox.wake import Wake
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -113,8 +114,15 @@ class Direct:
             self._places.release()
             raise
 
-    def give_back(self, held: _Held, *, clean: bool) -> None:
-        """Take a connection back; one whose state is not known is not used again."""
+    def give_back(self, held: _Held, *, clean: bool, error: BaseException | None = None) -> None:
+        """Take a connection back; one whose state is not known is not used again.
+
+        With an error that tells of a server that no longer takes writes, the free ones are not used again either.
+        """
+        if is_read_only(error):
+            clean = False
+            while self._free:
+                self._free.pop().connection.terminate()
         if clean and not self._closed and not held.connection.is_closed():
             self._free.append(held)
         else:
@@ -155,7 +163,7 @@ class _Lent:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._direct.give_back(self._held, clean=error is None or isinstance(error, asyncpg.PostgresError))
+        self._direct.give_back(self._held, clean=error is None or isinstance(error, asyncpg.PostgresError), error=error)
 
 
 class DirectTransaction:
@@ -209,7 +217,7 @@ class DirectTransaction:
             if error is None:
                 raise
         finally:
-            self._direct.give_back(self._held, clean=clean)
+            self._direct.give_back(self._held, clean=clean, error=error)
 
 
 async def _commit(connection: Connection) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import orjson
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from flowtask_kit.outages import is_read_only
 from flowtask_kit.settings import ServiceSettings
 
 SERVER_SETTINGS = {
@@ -66,6 +67,7 @@ def create_database(settings: ServiceSettings, *, service: str) -> Database:
         },
     )
     event.listen(engine.sync_engine, "checkout", _refuse_the_dead)
+    event.listen(engine.sync_engine, "handle_error", _leave_the_demoted)
     return Database(engine, async_sessionmaker(engine, expire_on_commit=False))
 
 
@@ -73,3 +75,9 @@ def _refuse_the_dead(connection: Any, _record: Any, _proxy: Any) -> None:
     """Skip connections whose socket the server has closed: costs no round trip, unlike a ping before each use."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+def _leave_the_demoted(context: ExceptionContext) -> None:
+    """Have every connection made anew once the server takes no writes: another one has become the primary."""
+    if is_read_only(context.sqlalchemy_exception):
+        context.is_disconnect = True

@@ -37,23 +37,35 @@ class Prepared:
         """The first row, or None."""
         values = [parameters[name] for name in self.names]
         if isinstance(where, AsyncSession):
-            return await (await _driver(where)).fetchrow(self.sql, *values)
+            row: asyncpg.Record | None = await _in_session(where, "fetchrow", self.sql, values)
+            return row
         return await where.fetchrow(self.sql, *values, anew=self._anew)
 
     async def all(self, where: Where, parameters: Mapping[str, Any]) -> list[asyncpg.Record]:
         """Every row."""
         values = [parameters[name] for name in self.names]
         if isinstance(where, AsyncSession):
-            return await (await _driver(where)).fetch(self.sql, *values)
+            rows: list[asyncpg.Record] = await _in_session(where, "fetch", self.sql, values)
+            return rows
         return await where.fetch(self.sql, *values, anew=self._anew)
 
     async def execute(self, where: Where, parameters: Mapping[str, Any]) -> None:
         """Run it for its effect."""
         values = [parameters[name] for name in self.names]
         if isinstance(where, AsyncSession):
-            await (await _driver(where)).execute(self.sql, *values)
+            await _in_session(where, "execute", self.sql, values)
         else:
             await where.execute(self.sql, *values)
+
+
+async def _in_session(tx: AsyncSession, how: str, sql: str, values: list[Any]) -> Any:
+    """Run a statement inside the session's transaction; a connection to a server that takes no writes is not used again."""
+    driver = await _driver(tx)
+    try:
+        return await getattr(driver, how)(sql, *values)
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        await (await tx.connection()).invalidate(error)
+        raise
 
 
 async def _driver(tx: AsyncSession) -> "asyncpg.Connection[asyncpg.Record]":

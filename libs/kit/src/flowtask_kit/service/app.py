@@ -11,6 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from flowtask_kit import crashpoints, logs, traces
+from flowtask_kit.database.engine import create_database
 from flowtask_kit.database.migrations import MigrationSet, SchemaCheck
 from flowtask_kit.http import errors
 from flowtask_kit.http.cors import Cors
@@ -30,11 +31,16 @@ READINESS_SECONDS = 1.0
 
 
 class Readiness:
-    """What /readyz tells: the schema must be current and reachable; the bus only where the service is idle without."""
+    """What /readyz tells: the schema must be current and reachable; the bus only where the service is idle without.
+
+    It asks over a connection of its own: a service whose connections are all lent is busy, and its database is there.
+    """
 
     def __init__(self, resources: Resources, migrations: MigrationSet, *, needs_bus: bool) -> None:
         self._resources = resources
-        self._schema = SchemaCheck(resources.database.engine, migrations)
+        settings = resources.settings.model_copy(update={"database_pool_size": 1})
+        self._database = create_database(settings, service=f"{resources.service.name}-readiness")
+        self._schema = SchemaCheck(self._database.engine, migrations)
         self._needs_bus = needs_bus
         self._kept: tuple[float, bool, dict[str, str]] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -46,12 +52,16 @@ class Readiness:
             return False, {"service": "draining"}
         async with self._one_at_a_time:
             if self._kept is None or time.monotonic() - self._kept[0] > READINESS_SECONDS:
-                parts = {"database": await self._database(), "bus": "ok" if self._resources.bus.hearing else "away"}
+                parts = {"database": await self._schema_state(), "bus": "ok" if self._resources.bus.hearing else "away"}
                 ready = parts["database"] == "ok" and (parts["bus"] == "ok" or not self._needs_bus)
                 self._kept = (time.monotonic(), ready, parts)
             return self._kept[1], self._kept[2]
 
-    async def _database(self) -> str:
+    async def close(self) -> None:
+        """Give its connection back."""
+        await self._database.close()
+
+    async def _schema_state(self) -> str:
         try:
             async with asyncio.timeout(3):
                 return "ok" if await self._schema.current() else "schema is older than this service"
@@ -89,6 +99,7 @@ def create_service(
         provider = traces.configure(resources.service.name, settings.otlp_endpoint)
         async with AsyncExitStack() as stack:
             stack.callback(provider.shutdown)
+            stack.push_async_callback(readiness.close)
             stack.push_async_callback(resources.database.close)
             stack.push_async_callback(resources.direct.close)
             stack.push_async_callback(resources.bus.stop)
@@ -97,6 +108,8 @@ def create_service(
             stack.push_async_callback(resources.background.stop)
             resources.bus.start()
             resources.background.start("relay", resources.relay().run)
+            forgetting = resources.forgetting()
+            resources.background.start(forgetting.name, forgetting.run)
             for hook in on_start:
                 await hook()
             log.info("service started", port=settings.port)

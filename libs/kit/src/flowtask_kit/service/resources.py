@@ -10,6 +10,8 @@ from flowtask_kit.database.engine import Database, create_database, plain_dsn
 from flowtask_kit.outbox.relay import Relay
 from flowtask_kit.outbox.wake import Wake
 from flowtask_kit.service.background import Background
+from flowtask_kit.service.forgetting import forgetting
+from flowtask_kit.service.worker import Worker
 from flowtask_kit.settings import ServiceSettings
 
 
@@ -44,3 +46,7 @@ class Resources:
     def relay(self) -> Relay:
         """The loop that empties this service's outbox."""
         return Relay(plain_dsn(self.settings.database_url.get_secret_value()), self.service.schema, self.bus, self.wake)
+
+    def forgetting(self) -> Worker:
+        """The loop that forgets the replies which this service need not give again."""
+        return forgetting(self.database, self.wake, self.service.schema)

@@ -29,8 +29,8 @@ class AuditEntry(Base):
     """A change, by whom and with which key; the actor is absent where an operator or FlowTask itself did it.
 
     It points to nothing by a foreign key, for it outlives whatever it tells of. `command_id` is that of the command by which
-    another service was asked, so that a repeat of it makes no second entry; one Idempotency-Key gives the commands to two
-    services the same id.
+    another service was asked, so that a repeat of it makes no second entry; no other command ever has it, for an
+    Idempotency-Key that is used again after its time stands for another command.
     """
 
     __tablename__ = "audit_entries"

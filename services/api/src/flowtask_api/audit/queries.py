@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import Delete, Select, delete, select
 from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.sql.dml import ReturningInsert
 
 from .models import AuditEntry, Outcome
 from .schemas import ListEntriesQuery
@@ -30,13 +29,12 @@ def entries(workspace_id: UUID, asked: ListEntriesQuery) -> Select[AuditEntry]:
     return listed.order_by(AuditEntry.created_at.desc(), AuditEntry.id.desc())
 
 
-def request(values: Mapping[str, Any]) -> ReturningInsert[UUID]:
-    """Write down what is about to be asked; the id of the entry, or nothing where the command has one already."""
+def request(values: Mapping[str, Any]) -> Insert:
+    """Write down what is about to be asked; nothing where the command has its entry already."""
     return (
         insert(AuditEntry)
         .values(**values, outcome=Outcome.REQUESTED)
         .on_conflict_do_nothing(index_elements=[AuditEntry.command_id, AuditEntry.action])
-        .returning(AuditEntry.id)
     )
 
 

@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Request
 from starlette.responses import Response
 
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
+from flowtask_kit.bus.errors import KeyReused, UnderWay
 from flowtask_kit.database.prepared import Where
 
 from ..auth.dependencies import Authenticated
@@ -15,7 +16,6 @@ from ..auth.models import Caller
 from ..http.dependencies import Tx
 from ..http.refusals import may_raise
 from . import service
-from .errors import KeyReused, UnderWay
 from .service import Claim
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -73,6 +73,14 @@ def once_directly() -> Any:
         await _claim(request, request.state.tx, request.state.caller, key, None, None)
 
     return Depends(claim)
+
+
+async def claim_of(request: Request, caller: Authenticated, key: IdempotencyKey) -> Claim | None:
+    """What a request whose work another service does takes its key for, if one was sent."""
+    return None if key is None else Claim(caller.workspace_id, key, await _hash(request, str(caller.user_id)))
+
+
+Claimed = Annotated[Claim | None, Depends(claim_of)]
 
 
 async def _claim(

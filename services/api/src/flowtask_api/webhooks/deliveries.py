@@ -13,7 +13,6 @@ from ..auth.dependencies import Admin
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Asking
-from ..idempotency.dependencies import IdempotencyKey
 from . import service
 from .schemas import ListDeliveriesQuery, SearchDeliveriesQuery
 
@@ -45,17 +44,17 @@ async def get_delivery(caller: Admin, commands: Asking, delivery_id: UUID) -> En
 
 
 @router.post("/deliveries/{delivery_id}/retry", status_code=status.HTTP_202_ACCEPTED, summary="Retry a delivery")
-async def retry_delivery(caller: Admin, commands: Asking, key: IdempotencyKey, delivery_id: UUID) -> Envelope[Delivery]:
+async def retry_delivery(caller: Admin, commands: AskingRecorded, delivery_id: UUID) -> Envelope[Delivery]:
     """Attempt a delivery once more now, outside its schedule."""
-    return Envelope(data=await service.retry_delivery(commands, caller, delivery_id, key))
+    return Envelope(data=await service.retry_delivery(commands, caller, delivery_id))
 
 
 @router.delete(
     "/events/{event_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Erase an event"
 )
-async def erase_event(caller: Admin, commands: AskingRecorded, key: IdempotencyKey, event_id: UUID) -> None:
+async def erase_event(caller: Admin, commands: AskingRecorded, event_id: UUID) -> None:
     """Remove the content of one event: its payload, and what was sent and answered.
 
     That it was, and when, stays on record; what is still due is cancelled. An attempt under way may still arrive.
     """
-    await service.erase_event(commands, caller, event_id, key)
+    await service.erase_event(commands, caller, event_id)

@@ -14,7 +14,6 @@ from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
-from ..idempotency.dependencies import IdempotencyKey
 from . import service
 from .schemas import CreatedWebhook, CreateWebhook, UpdateWebhook, Webhook
 
@@ -34,10 +33,10 @@ async def list_webhooks(
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Create a webhook")
 async def create_webhook(
-    caller: Admin, commands: AskingRecorded, key: IdempotencyKey, body: CreateWebhook, response: Response
+    caller: Admin, commands: AskingRecorded, body: CreateWebhook, response: Response
 ) -> Envelope[CreatedWebhook]:
     """Subscribe a URL. The signing secret is in this answer and in no other."""
-    webhook = await service.create_webhook(commands, caller, body, key)
+    webhook = await service.create_webhook(commands, caller, body)
     response.headers["Location"] = f"/api/v1/webhooks/{webhook.id}"
     response.headers["Cache-Control"] = "no-store"
     return Envelope(data=webhook)
@@ -58,18 +57,18 @@ async def get_health(caller: Admin, commands: Asking, webhook_id: UUID) -> Envel
 @router.patch("/{webhook_id}", summary="Change a webhook")
 @router.put("/{webhook_id}", summary="Update a webhook")
 async def update_webhook(
-    caller: Admin, commands: AskingRecorded, key: IdempotencyKey, webhook_id: UUID, body: UpdateWebhook
+    caller: Admin, commands: AskingRecorded, webhook_id: UUID, body: UpdateWebhook
 ) -> Envelope[Webhook]:
     """Change the fields that are sent; the others stay."""
-    return Envelope(data=await service.update_webhook(commands, caller, webhook_id, body, key))
+    return Envelope(data=await service.update_webhook(commands, caller, webhook_id, body))
 
 
 @router.delete(
     "/{webhook_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a webhook"
 )
-async def delete_webhook(caller: Admin, commands: AskingRecorded, key: IdempotencyKey, webhook_id: UUID) -> None:
+async def delete_webhook(caller: Admin, commands: AskingRecorded, webhook_id: UUID) -> None:
     """Unsubscribe. What is still due is cancelled; the history stays readable."""
-    await service.delete_webhook(commands, caller, webhook_id, key)
+    await service.delete_webhook(commands, caller, webhook_id)
 
 
 def _shown(endpoint: Endpoint) -> Webhook:

@@ -22,7 +22,7 @@ from flowtask_contracts.commands.webhooks import (
     RetryDelivery,
     UpdateEndpoint,
 )
-from flowtask_kit.bus.commands import Commands, command_id
+from flowtask_kit.bus.commands import Commands
 
 from ..audit.asking import Recording
 from ..auth.models import Caller
@@ -40,11 +40,10 @@ _UNTOLD = frozenset({"url", "description"})
 """The one may hold a secret, the other anything."""
 
 
-async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook, key: str | None) -> CreatedWebhook:
+async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook) -> CreatedWebhook:
     """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
     command = CreateEndpoint(
         workspace_id=caller.workspace_id,
-        command_id=command_id(caller.workspace_id, key),
         created_by=caller.user_id,
         **dict(body),
     )
@@ -71,15 +70,12 @@ async def get_health(commands: Commands, caller: Caller, webhook_id: UUID) -> En
     return await commands.ask(command, EndpointHealth)
 
 
-async def update_webhook(
-    commands: Recording, caller: Caller, webhook_id: UUID, body: UpdateWebhook, key: str | None
-) -> Webhook:
+async def update_webhook(commands: Recording, caller: Caller, webhook_id: UUID, body: UpdateWebhook) -> Webhook:
     """Change the fields that were sent; with none of them, nothing."""
     if not body.model_fields_set:
-        return await get_webhook(commands.commands, caller, webhook_id)
+        return await commands.ask_untold(GetEndpoint(workspace_id=caller.workspace_id, endpoint_id=webhook_id), Webhook)
     command = UpdateEndpoint(
         workspace_id=caller.workspace_id,
-        command_id=command_id(caller.workspace_id, key),
         endpoint_id=webhook_id,
         **{name: getattr(body, name) for name in body.model_fields_set},
     )
@@ -92,11 +88,9 @@ async def update_webhook(
     )
 
 
-async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID, key: str | None) -> None:
+async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID) -> None:
     """Unsubscribe an endpoint."""
-    command = DeleteEndpoint(
-        workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), endpoint_id=webhook_id
-    )
+    command = DeleteEndpoint(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
     await commands.ask(caller, command, Done, "webhook.deleted", target=webhook_id)
 
 
@@ -123,17 +117,12 @@ async def get_delivery(commands: Commands, caller: Caller, delivery_id: UUID) ->
     return await commands.ask(GetDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id), DeliveryDetail)
 
 
-async def retry_delivery(commands: Commands, caller: Caller, delivery_id: UUID, key: str | None) -> Delivery:
-    """Attempt a delivery once more now."""
-    command = RetryDelivery(
-        workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), delivery_id=delivery_id
-    )
-    return await commands.ask(command, Delivery)
+async def retry_delivery(commands: Recording, caller: Caller, delivery_id: UUID) -> Delivery:
+    """Attempt a delivery once more now; each attempt is on record there, and the audit log tells none of them."""
+    return await commands.ask_untold(RetryDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id), Delivery)
 
 
-async def erase_event(commands: Recording, caller: Caller, event_id: UUID, key: str | None) -> None:
+async def erase_event(commands: Recording, caller: Caller, event_id: UUID) -> None:
     """Remove the content of one event."""
-    command = EraseEvent(
-        workspace_id=caller.workspace_id, command_id=command_id(caller.workspace_id, key), event_id=event_id
-    )
+    command = EraseEvent(workspace_id=caller.workspace_id, event_id=event_id)
     await commands.ask(caller, command, Done, "event.erased", target=event_id)

@@ -1,4 +1,9 @@
-"""What can be wrong with an Idempotency-Key."""
+"""What can be wrong with a request that takes effect once: it is another's, or not answered yet.
+
+Conflict                       409 CONFLICT
++- KeyReused
++- UnderWay                    says when to come back
+"""
 
 from flowtask_contracts.errors import Conflict
 
