@@ -18,7 +18,7 @@ from uuid import UUID
 import uvloop
 
 from flowtask_webhook_dispatcher.signing import SigningKey, signed_headers
-from flowtask_webhook_dispatcher.transport import AddressPolicy, HookClient, parse_url
+from flowtask_webhook_dispatcher.transport import AddressPolicy, Admission, HookClient, parse_url
 
 from . import events
 
@@ -56,7 +56,8 @@ async def _measure(options: argparse.Namespace) -> Alone:
         timestamp=1_760_000_000,
         body=body,
     )
-    client = HookClient(AddressPolicy([ip_network("127.0.0.0/8")]), allow_http=True)
+    policy = AddressPolicy([ip_network("127.0.0.0/8")])
+    client = HookClient(Admission(policy, allow_http=True, ports=[range(1, 65536)]))
 
     async def lane(port: int, count: int) -> None:
         target = parse_url(f"http://127.0.0.1:{port}/hooks/flowtask", allow_http=True)

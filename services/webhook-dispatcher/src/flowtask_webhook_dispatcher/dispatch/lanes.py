@@ -13,7 +13,9 @@ from .work import Parcel, Stage
 log = logs.get(__name__)
 
 QUEUE = 100
-"""Parcels that may wait in memory for one endpoint; what does not fit becomes a due row."""
+"""Parcels that may wait in memory for one endpoint, however slow; what does not fit becomes a due row."""
+MOST_WAITING = 1000
+"""The same for an endpoint that takes them all within half a second, as every endpoint is trusted to at first."""
 AHEAD_SECONDS = 0.5
 """Due rows are claimed for about this long ahead, so that a fast receiver never waits for a claim."""
 MOST_AHEAD = 8
@@ -21,13 +23,15 @@ MOST_AHEAD = 8
 
 
 class _Lane:
-    __slots__ = ("seconds", "under_way", "waiting", "workspace_id")
+    __slots__ = ("known", "seconds", "under_way", "waiting", "workspace_id")
 
     def __init__(self, workspace_id: UUID) -> None:
         self.workspace_id = workspace_id
         self.waiting: OrderedDict[Parcel, None] = OrderedDict()
         self.under_way = 0
         self.seconds = AHEAD_SECONDS
+        self.known = False
+        """Whether an attempt has ended, so that it is known how long they take."""
 
 
 class Lanes:
@@ -65,7 +69,7 @@ class Lanes:
         lane = self._lanes.get(endpoint_id)
         if lane is None:
             lane = self._lanes[endpoint_id] = _Lane(parcel.receiver.workspace_id)
-        if len(lane.waiting) >= QUEUE:
+        if len(lane.waiting) >= QUEUE and len(lane.waiting) >= self._may_wait(endpoint_id, lane):
             return False
         lane.waiting[parcel] = None
         self._advance(endpoint_id, lane)
@@ -81,6 +85,11 @@ class Lanes:
             taken = lane.under_way + len(lane.waiting)
         free = ahead - taken
         return min(free, self._total - len(self._tasks)) if 2 * free >= ahead else 0
+
+    def _may_wait(self, endpoint_id: UUID, lane: _Lane) -> int:
+        if not lane.known:
+            return MOST_WAITING
+        return min(int(self._at_once(endpoint_id) * AHEAD_SECONDS / lane.seconds), MOST_WAITING)
 
     def withdraw(self, parcel: Parcel) -> None:
         """Take back a parcel that was not sent yet."""
@@ -152,7 +161,8 @@ class Lanes:
         lane.under_way -= 1
         self._of_workspace[lane.workspace_id] -= 1
         took = asyncio.get_running_loop().time() - begun
-        lane.seconds = max(0.8 * lane.seconds + 0.2 * took, 0.001)
+        lane.seconds = max(0.8 * lane.seconds + 0.2 * took if lane.known else took, 0.001)
+        lane.known = True
         if self._turns:
             self._give_place()
         self._advance(endpoint_id, lane)
