@@ -2,7 +2,7 @@
 
 Fills one workspace, beside five thousand small ones, in a PostgreSQL of its own; then explains the very statements that
 the API runs, each several times after a first, and prints the median of planning and execution. `--explain FILE` writes
-the plans down. Ends with 1 when one takes longer than 50 ms.
+the plans down. Ends with 1 when one takes longer than 50 ms, or than it may while a project is being deleted.
 """
 
 import argparse
@@ -12,36 +12,31 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
-from uuid import UUID
+from typing import Any
 
 import asyncpg
 
-from flowtask_api.http.paging import DEEPEST, Place
-from flowtask_api.sync.queries import CHANGES
-from flowtask_api.tasks.listing import Question
-from flowtask_api.tasks.schemas import ListTasks
 from flowtask_kit.database.engine import SERVER_SETTINGS
-from flowtask_kit.database.prepared import Prepared
 from flowtask_local.services import SERVICES
 from flowtask_local.stack import Stack
 from flowtask_local.wiring import DATABASE
 
+from .list_cases import HIDDEN, LARGE, Case, Connection, hiding, listing, numbered, syncing
+
 INTRODUCTION = """\
-# What PostgreSQL does for lists in a workspace of ten million tasks
+# What PostgreSQL does for lists in a large workspace
 
 Written by `python -m bench lists --explain docs/list-plans.md`: the statements of the API, planned for their values, the median
-of seven runs after a first. Totals and cursor pages follow the list that they belong to."""
-BAR_MS = 50.0
+of seven runs after a first. Totals and cursor pages follow the list that they belong to. With `--parts` only some parts are
+measured, and put in the place of what the file had of them, so each says on what it was measured."""
+PARTS = {
+    "lists": "Lists",
+    "hiding": "While a project with the newest tenth of all tasks is being deleted",
+    "sync": "Sync",
+}
 RUNS = 7
-LARGE = UUID("019aa000-0000-7000-8000-000000000001")
 PROJECTS, MEMBERS, SMALL = 200, 50, 5_000
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _FILL = """
     WITH words AS (
@@ -59,75 +54,11 @@ _FILL = """
            CASE WHEN s < 0.6 THEN 'TODO' WHEN s < 0.9 THEN 'DONE' ELSE 'IN_PROGRESS' END,
            CASE WHEN p < 0.0001 THEN 'URGENT' WHEN p < 0.2 THEN 'HIGH' WHEN p < 0.7 THEN 'MEDIUM' ELSE 'LOW' END,
            CASE WHEN d < 0.6 THEN timestamptz '2026-01-01' + interval '730 days' * d END,
-           CASE WHEN n % 3 = 0 THEN ('aaaaaaaa-aaaa-7aaa-8aaa-' || lpad(to_hex(n % $4::bigint), 12, '0'))::uuid END,
+           CASE WHEN n > $6::bigint THEN $7::uuid WHEN n % 3 = 0 THEN ('aaaaaaaa-aaaa-7aaa-8aaa-' || lpad(to_hex(n % $4::bigint), 12, '0'))::uuid END,
            CASE WHEN n % 2 = 0 THEN ('bbbbbbbb-bbbb-7bbb-8bbb-' || lpad(to_hex(n % $5::bigint), 12, '0'))::uuid END,
            1, gen_random_uuid(), timestamptz '2024-01-01' + interval '6 seconds' * n, now()
     FROM drawn, words
 """
-
-
-@dataclass(frozen=True)
-class Case:
-    """One statement of the API and what it is run with."""
-
-    name: str
-    statement: Prepared
-    values: Mapping[str, Any]
-
-
-def cases() -> list[Case]:
-    """Lists by page, their totals, lists by cursor, and sync."""
-    made = []
-    project, member = _numbered("a", 6), _numbered("b", 6)
-    for name, query in {
-        "newest": {},
-        "oldest": {"sort": "createdAt"},
-        "deepest page": {"page": 500},
-        "status=TODO": {"status": "TODO"},
-        "status=IN_PROGRESS, deepest": {"status": "IN_PROGRESS", "page": 500},
-        "priority=URGENT (0.01 %)": {"priority": "URGENT"},
-        "priority=HIGH": {"priority": "HIGH"},
-        "status=DONE, priority=URGENT": {"status": "DONE", "priority": "URGENT"},
-        "projectId": {"projectId": project},
-        "projectId, status=DONE": {"projectId": project, "status": "DONE"},
-        "assigneeId": {"assigneeId": member},
-        "assigneeId, status=IN_PROGRESS": {"assigneeId": member, "status": "IN_PROGRESS"},
-        "dueBefore (few)": {"dueBefore": "2026-01-01T01:00:00Z"},
-        "dueBefore (half)": {"dueBefore": "2026-08-01T00:00:00Z"},
-        "due within a day": {"dueAfter": "2026-06-01T00:00:00Z", "dueBefore": "2026-06-02T00:00:00Z"},
-        "sort=dueDate": {"sort": "dueDate"},
-        "sort=dueDate, deepest": {"sort": "dueDate", "page": 500},
-        "sort=-dueDate": {"sort": "-dueDate"},
-        "sort=-dueDate, deepest": {"sort": "-dueDate", "page": 500},
-        "sort=-priority": {"sort": "-priority"},
-        "sort=priority": {"sort": "priority"},
-        "sort=-priority, status=TODO": {"sort": "-priority", "status": "TODO"},
-        "q=zeppelin (10 tasks)": {"q": "zeppelin"},
-        "q=quarterly (0.1 %)": {"q": "quarterly"},
-        "q=report (all)": {"q": "report"},
-        "q=nothing like it": {"q": "nothing like it"},
-    }.items():
-        asked = ListTasks.model_validate(query)
-        question = Question.of(LARGE, asked)
-        page = {**question.values, "limit": asked.per_page, "offset": asked.offset}
-        made.append(Case(name, question.page, page))
-        made.append(Case(f"  its total, to {DEEPEST:,}", question.total, question.values))
-        if asked.sort in {"createdAt", "-createdAt"} and "page" not in query:
-            middle = Place(_moment(5_000_000), UUID(int=5_000_000), descending=asked.sort == "-createdAt").encoded()
-            values = {**question.values, "limit": asked.per_page + 1, **question.place(middle)}
-            made.append(Case("  by cursor, in the middle", question.after(), values))
-    sync = {"workspace_id": LARGE, "after": UUID(int=0), "buried_from": 0, "limit": 101}
-    made.append(Case("sync, from the beginning", CHANGES, {**sync, "at": 0}))
-    made.append(Case("sync, nothing new", CHANGES, {**sync, "at": 1 << 60}))
-    return made
-
-
-def _numbered(letter: str, number: int) -> UUID:
-    return UUID(f"{letter * 12}7{letter * 3}8{letter * 3}{number:012x}")
-
-
-def _moment(number: int) -> datetime:
-    return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=6 * number)
 
 
 async def fill(connection: Connection, tasks: int) -> None:
@@ -138,16 +69,17 @@ async def fill(connection: Connection, tasks: int) -> None:
     )
     for index in indexes:
         await connection.execute(f"DROP INDEX api.{index['indexname']}")
-    for number in range(PROJECTS):
+    for project in (*(numbered("a", number) for number in range(PROJECTS)), HIDDEN):
         await connection.execute(
             "INSERT INTO api.projects (id, workspace_id, name, owner_id, version, created_at, updated_at)"
             " VALUES ($1, $2, 'P', $1, 1, now(), now())",
-            _numbered("a", number),
+            project,
             LARGE,
         )
     step = 500_000
     for first in range(1, tasks + 1, step):
-        await connection.execute(_FILL, LARGE, first, min(tasks, first + step - 1), PROJECTS, MEMBERS)
+        last = min(tasks, first + step - 1)
+        await connection.execute(_FILL, LARGE, first, last, PROJECTS, MEMBERS, tasks - tasks // 10, HIDDEN)
     await connection.execute(
         "INSERT INTO api.tasks (id, workspace_id, title, status, priority, version, created_by, created_at, updated_at)"
         " SELECT gen_random_uuid(), ('cccccccc-cccc-7ccc-8ccc-' || lpad(to_hex(n % $1::bigint), 12, '0'))::uuid, 'Task ' || n, 'TODO', 'LOW', 1,"
@@ -189,23 +121,51 @@ async def measure(url: str, options: argparse.Namespace) -> bool:
     print(f"  {machine}; filled in {time.perf_counter() - begun:.0f} s", flush=True)
     await connection.close()
     connection = await asyncpg.connect(url, server_settings={**SERVER_SETTINGS, "plan_cache_mode": "force_custom_plan"})
-    slow, plans = [], [INTRODUCTION, machine]
-    for case in cases():
-        median, plan = await explain(connection, case)
-        print(f"  {case.name:40}{median:9.2f} ms{'  over' if median > BAR_MS else ''}", flush=True)
-        plans.append(f"## {case.name.strip()}: {median:.2f} ms\n\n```text\n{plan}\n```")
-        if median > BAR_MS:
-            slow.append(case.name)
-    if options.explain:
-        options.explain.write_text("\n\n".join(plans) + "\n")
+    met = True
+    for part in options.parts:
+        await connection.execute(
+            "UPDATE api.projects SET deleted_at = CASE WHEN $2 THEN now() END WHERE id = $1", HIDDEN, part == "hiding"
+        )
+        print(f"  -- {PARTS[part]}", flush=True)
+        plans = [f"## {PARTS[part]}", machine]
+        for case in await cases(connection, part, options.tasks):
+            median, plan = await explain(connection, case)
+            over = median > case.bar
+            print(f"  {case.name:46}{median:9.2f} ms{'  over' if over else ''}", flush=True)
+            plans.append(f"### {case.name.strip()}: {median:.2f} ms\n\n```text\n{plan}\n```")
+            met = met and not over
+        if options.explain:
+            write(options.explain, PARTS[part], "\n\n".join(plans))
+    await connection.execute("UPDATE api.projects SET deleted_at = NULL WHERE id = $1", HIDDEN)
     await connection.close()
-    return not slow
+    return met
+
+
+async def cases(connection: Connection, part: str, tasks: int) -> list[Case]:
+    """The statements of a part."""
+    match part:
+        case "lists":
+            return listing(tasks)
+        case "hiding":
+            return hiding(tasks)
+    return await syncing(connection)
+
+
+def write(file: Path, title: str, plans: str) -> None:
+    """Put a part into the file, in the place of what it had of it."""
+    parts = dict.fromkeys(PARTS.values(), "")
+    if file.exists():
+        for old in ("\n" + file.read_text()).split("\n## ")[1:]:
+            parts[old.partition("\n")[0]] = f"## {old.strip()}"
+    parts[title] = plans
+    file.write_text("\n\n".join([INTRODUCTION, *filter(None, (parts[each] for each in PARTS.values()))]) + "\n")
 
 
 def main() -> None:
     """Measure in a PostgreSQL of its own."""
     parser = argparse.ArgumentParser(prog="bench lists")
     parser.add_argument("--tasks", type=int, default=10_000_000)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="measure only these")
     parser.add_argument("--home", type=Path, help="keep the data in this folder, and use those that are there")
     parser.add_argument("--explain", type=Path, help="write the plans into this file")
     options = parser.parse_args()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from functools import cache
 from typing import Any
 from urllib.error import HTTPError
@@ -62,8 +63,11 @@ def _keep_rules(case: Any, query: dict[str, Any]) -> None:
         _continue(case, query)
     if "token" in query:
         query["token"] = _asked("/sync")["data"]["nextToken"]  # tokens are opaque: one that is made up is refused
-    if len(str(query.get("q", "abc")).strip()) < SHORTEST_SEARCH:
-        query["q"] = "abc"  # blanks around a search do not count
+    searched = str(query.get("q", "abc")).strip()
+    if len(searched) < SHORTEST_SEARCH or not re.search("[0-9A-Za-z]{2}", searched):
+        query["q"] = (
+            "abc"  # blanks around a search do not count; which letters beyond these do is the database's to say
+        )
     if "cursor" in query:
         query.pop("page", None)  # the two exclude each other
         query.pop("sort", None)  # and a cursor reads by time of creation only

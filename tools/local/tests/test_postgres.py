@@ -26,6 +26,17 @@ def test_databases_are_utf8_with_the_builtin_locale(postgres_server):
     assert postgres_server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'it%'") == "0\n"
 
 
+def test_letters_of_all_scripts_can_be_searched_for(postgres_server):
+    """`pg_trgm` asks LC_CTYPE what a letter is; in C only those of ASCII are."""
+    postgres_server.create_database("letters")
+    postgres_server.sql("CREATE EXTENSION pg_trgm", database="letters")
+    known = (
+        "SELECT bool_and(cardinality(show_trgm(letter)) > 0) FROM unnest(ARRAY['a', 'ë', 'п', '日', 'ש', '7']) letter"
+    )
+    assert postgres_server.sql(known, database="letters") == "t\n"
+    postgres_server.drop_database("letters")
+
+
 async def test_a_wrong_password_is_refused(postgres_server):
     connection = await asyncpg.connect(postgres_server.url())
     await connection.close()

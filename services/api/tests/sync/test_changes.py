@@ -1,16 +1,18 @@
 import asyncio
+import base64
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from unittest.mock import ANY
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from flowtask_api.sync import service
-from flowtask_kit.ids import utc_now
+from flowtask_api.sync import renumbering, service
 
 SYNC = "/api/v1/sync"
+FAR = 1 << 40
 
 
 class Copy:
@@ -232,31 +234,168 @@ async def test_what_is_no_token_is_400(client, token):
     assert answer.json()["error"]["details"][0]["field"] == "token"
 
 
+@pytest.fixture
+async def key(db):
+    """What seals tokens."""
+    return await db.fetchval("SELECT token_key FROM api.sync_state")
+
+
+@pytest.fixture
+def after(key, account):
+    """The token as it would be had it been given that long ago, or with other changes."""
+
+    def changed(text, age=timedelta(0), **changes):
+        token = service.Token.opened(text, account.workspace_id, key)
+        settled = max(token.settled - age, datetime.fromtimestamp(0, UTC))
+        return replace(token, **{"begun": token.begun - age, "settled": settled, **changes}).sealed(key)
+
+    return changed
+
+
 @pytest.mark.parametrize(("age", "begun"), [(timedelta(days=90, minutes=-1), 1), (timedelta(days=90, minutes=1), 2)])
-async def test_a_token_that_is_too_old_begins_anew(client, account, age, begun):
+async def test_a_token_that_is_too_old_begins_anew(client, after, age, begun):
     await make(client, "tasks", title="one")
     copy = Copy(client)
     await copy.catch_up()
-    token = service.Token.decoded(copy.token, account.workspace_id)
-    copy.token = replace(token, begun=utc_now() - age).encoded()
+    copy.token = after(copy.token, age)
     await copy.catch_up()
     assert copy.begun == begun
     await assert_the_same(copy, client)
 
 
-async def test_a_token_of_a_database_that_was_put_back_begins_anew(client, account):
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_client_that_syncs_every_month_never_begins_anew(client, after, databases, busy):
+    """Neither where everything is settled, nor where a transaction is always under way and rounds resume below it."""
+    slow = await asyncpg.connect(databases.admin)
+    late = slow.transaction()
+    if busy:
+        await late.start()
+        await slow.execute("SELECT pg_current_xact_id()")
+    copy = Copy(client, per_page=2)
+    for month in range(12):
+        await make(client, "tasks", title=f"month {month}")
+        await copy.catch_up()
+        copy.token = after(copy.token, timedelta(days=30))
+    if busy:
+        await late.rollback()
+    await slow.close()
+
+    assert copy.begun == 1
+    await assert_the_same(copy, client)
+
+
+@pytest.mark.parametrize(("days", "begun"), [(89, 1), (91, 2)])
+async def test_a_client_that_rests_too_long_in_the_middle_of_a_round_begins_anew(client, after, days, begun):
+    for number in range(5):
+        await make(client, "tasks", title=f"t{number}")
+    copy = Copy(client, per_page=2)
+    assert (await copy.page())["hasMore"]
+    copy.token = after(copy.token, timedelta(days=days))
+    await copy.catch_up()
+    assert copy.begun == begun
+    await assert_the_same(copy, client)
+
+
+async def test_a_token_of_a_database_that_was_put_back_begins_anew(client, account, after, key):
     await make(client, "tasks", title="one")
     copy = Copy(client)
     await copy.catch_up()
-    token = service.Token.decoded(copy.token, account.workspace_id)
+    token = service.Token.opened(copy.token, account.workspace_id, key)
+    here = token.history
     for other in (
-        {"cluster": service.Cluster(token.cluster.system, token.cluster.timeline + 1)},
+        {"history": replace(here, system=here.system - 1)},
+        {"history": replace(here, timeline=here.timeline + 1)},
+        {"history": replace(here, table=here.table + 1)},
         {"at": token.at + 1_000_000},
     ):
-        copy.token = replace(token, **other).encoded()
+        copy.token = after(copy.token, **other)
         before = copy.begun
         await copy.catch_up()
         assert copy.begun == before + 1
+
+
+async def test_a_token_from_before_they_were_sealed_begins_anew(client, account):
+    await make(client, "tasks", title="one")
+    copy = Copy(client)
+    copy.token = base64.urlsafe_b64encode(b"\x01" + account.workspace_id.bytes + bytes(56)).decode().rstrip("=")
+    await copy.catch_up()
+    assert copy.begun == 1
+    await assert_the_same(copy, client)
+
+
+@pytest.fixture
+async def restored(client, account, db):
+    """Tasks, a project and a tombstone as pg_dump brings them from a server that had counted further; another has none."""
+    for number in range(7):
+        await make(client, "tasks", title=f"t{number}")
+    await make(client, "projects", name="P")
+    gone = await make(client, "tasks", title="gone")
+    await client.delete(f"/api/v1/tasks/{gone['id']}")
+    for table in ("tasks", "projects", "tombstones"):
+        async with db.transaction():
+            await db.execute("SET LOCAL session_replication_role = replica")  # no triggers, as in a restore
+            await db.execute(
+                f"UPDATE api.{table} SET changed_in = changed_in + $2 WHERE workspace_id = $1",  # noqa: S608
+                account.workspace_id,
+                FAR,
+            )
+    await db.execute("UPDATE api.sync_state SET system = 1, renumbered_to = NULL")
+
+
+async def renumber(app, **options):
+    steps = 0
+    while True:
+        async with app.state.resources.database.sessions.begin() as tx:
+            if not await renumbering.go_on(tx, **options):
+                return steps
+        steps += 1
+
+
+@pytest.mark.usefixtures("restored")
+async def test_syncs_come_to_an_end_among_rows_that_were_restored(client):
+    copy = Copy(client, per_page=2)
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            await copy.catch_up()
+    assert copy.begun == 1
+    await assert_the_same(copy, client)
+
+    await make(client, "tasks", title="new")
+    await copy.catch_up()
+    await assert_the_same(copy, client)
+
+
+@pytest.mark.usefixtures("restored")
+async def test_what_was_restored_is_renumbered_and_told_no_more(app, client, db, account):
+    copy = Copy(client, per_page=2)
+    await copy.page()
+    before = await everything(client, "tasks")
+
+    await renumber(app)
+    for table in ("tasks", "projects", "tombstones"):
+        above = f"SELECT count(*) FROM api.{table} WHERE workspace_id = $1 AND changed_in > $2"  # noqa: S608
+        assert await db.fetchval(above, account.workspace_id, FAR) == 0
+    await copy.catch_up()
+    await copy.catch_up()
+    assert await copy.catch_up() == [await copy.page() | {"nextToken": ANY}]
+    assert (copy.begun, copy.tasks) == (1, before)
+    await assert_the_same(copy, client)
+
+
+@pytest.mark.usefixtures("restored")
+async def test_renumbering_is_done_in_steps_once_for_each_server(app, db):
+    assert await renumber(app, blocks=1) >= 1
+    assert await db.fetchval("SELECT system = (pg_control_system()).system_identifier FROM api.sync_state")
+    assert await renumber(app) == 0
+
+
+async def test_renumbering_leaves_alone_what_has_numbers_of_this_server(app, client, db, account):
+    await make(client, "tasks", title="one")
+    numbers = "SELECT array_agg(changed_in ORDER BY id) FROM api.tasks WHERE workspace_id = $1"
+    before = await db.fetchval(numbers, account.workspace_id)
+    await db.execute("UPDATE api.sync_state SET system = 1, renumbered_to = NULL")
+    assert await renumber(app) >= 1
+    assert await db.fetchval(numbers, account.workspace_id) == before
 
 
 async def test_tombstones_are_forgotten_after_ninety_days_and_no_sooner(client, account, app, db):

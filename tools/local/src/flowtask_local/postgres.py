@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import locale
 import os
 import platform
 import secrets
@@ -257,7 +258,8 @@ class EmbeddedPostgres:
             "initdb",
             [
                 *(_BIN / "initdb", "-D", fresh, "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
-                *("-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", *options),
+                *("-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *("--locale=C", f"--lc-ctype={_ctype()}", *options),
             ],
             env=_ENV,
             identity=identity,
@@ -270,6 +272,18 @@ class EmbeddedPostgres:
         owner = self.data_dir.stat().st_uid
         if os.geteuid() not in {0, owner}:
             raise BrokenHomeError(f"{self.data_dir} belongs to user {owner}; start as root or as that user.")
+
+
+def _ctype() -> str:
+    """A locale of this machine that knows letters of all scripts: `pg_trgm` asks it, not the builtin one. C where there is none."""
+    here = locale.setlocale(locale.LC_CTYPE)
+    try:
+        for name in ("C.UTF-8", "en_US.UTF-8"):
+            with contextlib.suppress(locale.Error):
+                return locale.setlocale(locale.LC_CTYPE, name) and name
+    finally:
+        locale.setlocale(locale.LC_CTYPE, here)
+    return "C"
 
 
 def _needs() -> list[str]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_22_2330"
-down_revision = "2026_11_22_2140"
+down_revision = "2026_11_22_2310"
 branch_labels = None
 depends_on = None
 

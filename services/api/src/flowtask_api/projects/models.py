@@ -38,6 +38,7 @@ class Project(Base):
         ),
         Index(None, "workspace_id", "changed_in", "id"),
         Index(None, "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+        Index("ix_projects_hidden", "workspace_id", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -29,10 +29,14 @@ HORIZON = Prepared(
         SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
                pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,
                (pg_control_system()).system_identifier AS system,
-               (pg_control_checkpoint()).timeline_id AS timeline
+               (pg_control_checkpoint()).timeline_id AS timeline,
+               to_regclass('api.tasks')::oid::bigint AS relation,
+               (SELECT token_key FROM api.sync_state) AS token_key
     """)
 )
-"""Below which number every transaction is settled, the number that none has reached yet, and whose numbers they are."""
+"""Below which number every transaction is settled, the number that none has reached yet, whose numbers they are, and the key
+of the tokens that carry them.
+"""
 
 _WORKSPACE, _LIMIT = bindparam("workspace_id", type_=Uuid()), bindparam("limit", type_=Integer())
 _PLACE = tuple_(bindparam("at", type_=BigInteger()), bindparam("after", type_=Uuid()))
@@ -94,3 +98,28 @@ def forget(before: datetime, limit: int) -> Delete:
     key = (Tombstone.workspace_id, Tombstone.changed_in, Tombstone.id)
     old = select(*key).where(Tombstone.deleted_at < before).limit(limit).cte("old")
     return delete(Tombstone).where(tuple_(*key).in_(select(old)))
+
+
+SERVER = text("""
+    SELECT (pg_control_system()).system_identifier AS system,
+           pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS newest,
+           GREATEST(pg_relation_size('api.tasks'), pg_relation_size('api.projects'), pg_relation_size('api.tombstones'))
+               / current_setting('block_size')::int AS blocks
+""")
+"""Which server this is, the number that none of its transactions has reached yet, and the blocks of the largest table."""
+
+_BLOCKS = """
+    ctid >= format('(%s,0)', CAST(:from_block AS bigint))::tid AND ctid < format('(%s,0)', CAST(:to_block AS bigint))::tid
+        AND changed_in >= :newest
+"""
+_ROWS = """
+    WITH restored AS (SELECT id FROM api.{table} WHERE {blocks} ORDER BY id FOR UPDATE)
+    UPDATE api.{table} SET changed_in = DEFAULT WHERE id IN (SELECT id FROM restored)
+"""
+RENUMBER = (
+    *(text(_ROWS.format(table=table, blocks=_BLOCKS)) for table in ("tasks", "projects")),
+    text(f"DELETE FROM api.tombstones WHERE {_BLOCKS}"),  # noqa: S608 - no input
+)
+"""Give the rows of some blocks that have numbers from `newest` on one of this transaction, in the order in which deletions lock
+them, and remove such tombstones.
+"""

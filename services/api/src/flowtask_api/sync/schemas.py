@@ -47,6 +47,7 @@ class Changes(Contract):
     projects: tuple[Project, ...]
     deleted: tuple[Deleted, ...]
     next_token: str = Field(
-        description="What to send next, now if `hasMore`, else whenever you like.", examples=["AQGqwAAAAHAAgAAAAAAAAKo"]
+        description="What to send next, now if `hasMore`, else whenever you like.",
+        examples=["AuYg3fSO3n4qk0b1VbRr4nq2m8u0l1sW"],
     )
     has_more: bool

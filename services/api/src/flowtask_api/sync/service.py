@@ -1,7 +1,7 @@
 """Telling what has changed since a token."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -15,10 +15,7 @@ from flowtask_kit.ids import utc_now
 from ..auth.models import Caller
 from . import queries
 from .schemas import Changes, Deleted, Kind, SyncQuery
-from .tokens import Cluster, Token
-
-TOLD_FOR = timedelta(days=90)
-"""How long deletions are told; an older token begins anew."""
+from .tokens import TOLD_FOR, History, Token
 
 KEPT_FOR = TOLD_FOR + timedelta(days=1)
 _CHUNK = 1000
@@ -31,9 +28,10 @@ async def changes(where: Where, caller: Caller, asked: SyncQuery) -> Changes:
 
     The horizon is read before the changes: whatever is below it was settled when they were read.
     """
-    now = await queries.HORIZON.first(where, {})
-    assert now is not None
-    token, begins = _token(caller.workspace_id, asked.token, now)
+    state = await queries.HORIZON.first(where, {})
+    assert state is not None
+    horizon, now = state["horizon"], utc_now()
+    token, begins = _token(caller.workspace_id, asked.token, state, now)
     found = await queries.CHANGES.all(
         where,
         {
@@ -46,29 +44,28 @@ async def changes(where: Where, caller: Caller, asked: SyncQuery) -> Changes:
     )
     page = found[: asked.per_page]
     if len(found) > len(page):
-        following = token.read_up_to(page[-1]["at"], page[-1]["id"], now["horizon"])
+        following = token.read_up_to(page[-1]["at"], page[-1]["id"], horizon, now)
     else:
         at = page[-1]["at"] if page else 0
-        following = token.read_up_to(at, token.after, now["horizon"]).next_round(now["horizon"])
+        following = token.read_up_to(at, token.after, horizon, now).next_round(horizon, now)
     tasks, projects, deleted = await _read(where, caller.workspace_id, page)
     return Changes(
         full_sync=begins,
         tasks=tasks,
         projects=projects,
         deleted=deleted,
-        next_token=following.encoded(),
+        next_token=following.sealed(state["token_key"]),
         has_more=len(found) > len(page),
     )
 
 
-def _token(workspace_id: UUID, text: str | None, now: Row) -> tuple[Token, bool]:
-    """Where to go on, and whether that is the beginning: without a token, or with one that no longer tells deletions."""
-    cluster = Cluster(now["system"] % (1 << 64), now["timeline"])
-    if text is not None:
-        token = Token.decoded(text, workspace_id)
-        if token.cluster == cluster and token.at <= now["newest"] and token.begun > utc_now() - TOLD_FOR:
-            return token, False
-    return Token(workspace_id, cluster, utc_now(), buried_from=now["horizon"]), True
+def _token(workspace_id: UUID, text: str | None, state: Row, now: datetime) -> tuple[Token, bool]:
+    """Where to go on, and whether that is the beginning: without a token, or with one that counts no more."""
+    history = History(state["system"] % (1 << 64), state["timeline"], state["relation"])
+    token = None if text is None else Token.opened(text, workspace_id, state["token_key"])
+    if token is not None and token.counts(history, state["newest"], now):
+        return token, False
+    return Token(workspace_id, history, now, buried_from=state["horizon"]), True
 
 
 async def _read(

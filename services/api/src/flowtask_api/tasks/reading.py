@@ -1,6 +1,8 @@
 """Reading tasks: rows of the driver become what callers see, without the ORM in between."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +14,7 @@ from flowtask_kit.http.envelope import CursorMeta
 from ..auth.models import Caller
 from ..http.paging import Page, Place, page_meta
 from ..http.preconditions import etag
-from . import listing
+from . import around, listing, searching
 from .errors import TaskNotFound
 from .listing import Question
 from .schemas import ListTasks, TaskSort
@@ -38,29 +40,62 @@ async def get_task(where: Where, caller: Caller, task_id: UUID) -> ReadTask:
 async def list_tasks(where: Where, caller: Caller, asked: ListTasks) -> Page[resources.Task]:
     """The workspace's tasks that pass the filter, by page or by cursor."""
     question = Question.of(caller.workspace_id, asked)
+    if asked.q is not None:
+        await searching.require_known(where, asked.q)
     if asked.cursor is not None:
         return await _continued(where, question, asked, asked.cursor)
-    rows = await question.page.all(where, {**question.values, "limit": asked.per_page, "offset": asked.offset})
+    values = {**question.values, "limit": asked.per_page, "offset": asked.offset}
+    rows = await question.page.all(where, values)
+    if _hiding(rows):
+        rows = await _around(where, question, values) or await question.page_over.all(where, values)
     total = asked.total_known_from(len(rows))
     if total is None:
-        counted = await question.total.first(where, question.values)
-        total = counted["total"] if counted is not None else 0
+        total = await _total(where, question)
     return Page([resource_of(row) for row in rows], page_meta(asked, total))
 
 
 async def _continued(where: Where, question: Question, asked: ListTasks, cursor: str) -> Page[resources.Task]:
     """The page after a cursor; one row more than it holds tells whether it is the last."""
-    values = {**question.values, "limit": asked.per_page + 1}
-    if cursor:
-        rows = await question.after().all(where, {**values, **question.place(cursor)})
-    else:
-        rows = await question.first().all(where, values)
+    begun = bool(cursor)
+    place = question.place(cursor) if begun else {}
+    values = {**question.values, **place, "limit": asked.per_page + 1, "offset": 0}
+    rows = await question.continued(begun=begun).all(where, values)
+    if _hiding(rows):
+        over = question.continued_over(begun=begun)
+        rows = await _around(where, question, values, begun=begun) or await over.all(where, values)
     shown = rows[: asked.per_page]
     following = None
     if len(rows) > len(shown):
         last = shown[-1]
         following = Place(last["created_at"], last["id"], descending=asked.sort is TaskSort.NEWEST).encoded()
     return Page([resource_of(row) for row in shown], CursorMeta(per_page=asked.per_page, next_cursor=following))
+
+
+def _hiding(rows: Sequence[asyncpg.Record]) -> bool:
+    """Whether a project is hidden, whose tasks may be among the rows; where there are none, none are hidden."""
+    return bool(rows) and rows[0]["hiding"]
+
+
+async def _around(
+    where: Where, question: Question, values: Mapping[str, Any], *, begun: bool = False
+) -> list[asyncpg.Record]:
+    """The rows of a page, without those of hidden projects; nothing where only stepping over them can tell."""
+    reach = values["limit"] + values["offset"]
+    if not around.goes_around(question, reach):
+        return []
+    for depths in around.depths(question, reach):
+        found = await around.page(question, begun=begun).all(where, {**values, **depths})
+        if len(found) == values["limit"] or (found and found[0]["complete"]):
+            return found
+    return []
+
+
+async def _total(where: Where, question: Question) -> int:
+    counted = await question.total.first(where, question.values)
+    if counted is None or counted["total"] is None:
+        counted = await around.total(question).first(where, question.values)
+    assert counted is not None
+    return int(counted["total"])
 
 
 def resource_of(row: asyncpg.Record) -> resources.Task:

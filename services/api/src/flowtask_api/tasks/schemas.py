@@ -4,13 +4,14 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from flowtask_contracts.base import Instant, Text
 from flowtask_contracts.resources import TaskPriority, TaskStatus
 
 from ..http.paging import PageQuery
 from ..http.schemas import Body, Description, Moment, Name
+from . import searching
 
 
 class CreateTask(Body):
@@ -60,8 +61,15 @@ def _stripped(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-Search = Annotated[Text, Field(min_length=3, max_length=100), BeforeValidator(_stripped)]
-"""What to look for: 3 to 100 characters, blanks around it aside. Shorter ones would be looked for in every task."""
+Search = Annotated[
+    Text,
+    Field(min_length=3, max_length=100, json_schema_extra={"pattern": searching.PATTERN}),
+    BeforeValidator(_stripped),
+    AfterValidator(searching.with_two_side_by_side),
+]
+"""What to look for: 3 to 100 characters, blanks around it aside, two of them letters or digits side by side. What is shorter or
+has only signs would be looked for in every task.
+"""
 
 
 class ListTasks(PageQuery):
@@ -76,7 +84,7 @@ class ListTasks(PageQuery):
     q: Search | None = Field(
         default=None,
         description="Only tasks with this text, in whatever case, in their title or in the first 1,000 characters of their "
-        "description.",
+        "description. It needs two letters or digits side by side; `C++` and `---` cannot be looked for.",
     )
     sort: TaskSort = Field(
         default=TaskSort.NEWEST,
