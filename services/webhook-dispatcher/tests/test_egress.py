@@ -43,4 +43,4 @@ async def test_a_receiver_that_the_proxy_cannot_reach_uses_up_its_tries(
         return found is not None and found.attempt_log
 
     [attempt, *_] = await until(tried)
-    assert attempt.error == "connect_unreachable: The receiver cannot be reached."
+    assert (attempt.error_code, attempt.error) == ("connect_unreachable", "The receiver cannot be reached.")

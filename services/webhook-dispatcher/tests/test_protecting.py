@@ -95,7 +95,7 @@ async def test_the_attempts_that_wait_for_a_circuit_use_up_no_tries(serve, recei
 
 
 async def test_retry_after_leaves_the_whole_endpoint_alone_and_costs_nothing(
-    serve, receive, subscribe, publish, settled
+    serve, receive, subscribe, publish, settled, in_state
 ):
     await serve(**QUICK)
 
@@ -105,8 +105,7 @@ async def test_retry_after_leaves_the_whole_endpoint_alone_and_costs_nothing(
     receiver = await receive(answer)
     endpoint = await subscribe(receiver.url)
     first = await publish()
-    while not receiver.requests:
-        await asyncio.sleep(0.01)
+    await in_state(endpoint, "open")
     others = [await publish() for _ in range(3)]
     for event in (first, *others):
         found = await settled(endpoint, event, "delivered")

@@ -13,7 +13,7 @@ from flowtask_local.providers.clerk import ORIGIN, FakeClerk, bearer
 SECRET = "known-to-nobody-else"
 """Stands in the names and texts of everything that the victim has."""
 
-ENDPOINT, DELIVERY, EMAIL = uuid4(), uuid4(), uuid4()
+ENDPOINT, DELIVERY, EVENT, EMAIL = uuid4(), uuid4(), uuid4(), uuid4()
 NEW = {
     "tasks": {"title": "T"},
     "projects": {"name": "P"},
@@ -29,7 +29,7 @@ NEW = {
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
 OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
-NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|emails|billing|audit-log|invitations)\b")
+NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|events|emails|billing|audit-log|invitations)\b")
 
 
 PICK = "X-FlowTask-Workspace"
@@ -93,7 +93,10 @@ async def services(other_service):
     for name in ("webhook-dispatcher", "billing", "mailer"):
         found[name] = await other_service(name)
         found[name].answers = dict.fromkeys(
-            ("get-endpoint", "update-endpoint", "delete-endpoint", "list-deliveries", "get-delivery", "retry-delivery"),
+            (
+                *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
+                *("list-deliveries", "get-delivery", "retry-delivery", "erase-event"),
+            ),
             NotFound(),
         ) | {
             "get-email": NotFound(),
@@ -126,6 +129,7 @@ async def victim(shared, calling_with):
         "invitation_id": invited.json()["data"]["id"],
         "webhook_id": str(ENDPOINT),
         "delivery_id": str(DELIVERY),
+        "event_id": str(EVENT),
         "email_id": str(EMAIL),
     }
 

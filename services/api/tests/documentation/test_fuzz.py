@@ -38,6 +38,8 @@ class Endpoints:
             return {**made, "secret": "whsec_x"}
         if verb == "list-endpoints":
             return {"items": list(self.kept.values())[: asked["limit"]], "nextCursor": None}
+        if verb == "list-deliveries" and asked.get("endpointId") is None:
+            return {"items": [], "nextCursor": None}
         kept = self.kept.get(asked.get("endpointId", ""))
         if kept is None:
             return None
@@ -45,6 +47,8 @@ class Endpoints:
             kept |= {name: asked[name] for name in ("url", "events", "description", "active") if name in asked}
         if verb == "delete-endpoint":
             del self.kept[kept["id"]]
+        if verb == "endpoint-health":
+            return {"circuit": "closed", "windows": []} | dict.fromkeys(("heldUntil", "disabledAt", "disabledReason"))
         return {"items": [], "nextCursor": None} if verb == "list-deliveries" else kept
 
     def _acceptable(self, asked: dict[str, Any]) -> bool:

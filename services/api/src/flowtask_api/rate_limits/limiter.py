@@ -46,6 +46,7 @@ class Limiter:
         self._shared = shared
         self._alone_until = 0.0
         self._alone = False
+        metrics.ALONE.set(0)
 
     async def request(self, quota: Quota, method: str) -> Decision:
         """Count a request of a credential; a write counts as a request too."""
