@@ -36,10 +36,8 @@ class Endpoints:
             made = {"id": str(new_id()), **fields, **times}
             self.kept[made["id"]] = made
             return {**made, "secret": "whsec_x"}
-        if verb == "list-endpoints":
-            return {"items": list(self.kept.values())[: asked["limit"]], "nextCursor": None}
-        if verb == "list-deliveries" and asked.get("endpointId") is None:
-            return {"items": [], "nextCursor": None}
+        if verb.startswith("list-"):
+            return self._listed(verb, asked)
         kept = self.kept.get(asked.get("endpointId", ""))
         if kept is None:
             return None
@@ -49,7 +47,13 @@ class Endpoints:
             del self.kept[kept["id"]]
         if verb == "endpoint-health":
             return {"circuit": "closed", "windows": []} | dict.fromkeys(("heldUntil", "disabledAt", "disabledReason"))
-        return {"items": [], "nextCursor": None} if verb == "list-deliveries" else kept
+        return kept
+
+    def _listed(self, verb: str, asked: dict[str, Any]) -> Any:
+        if verb == "list-endpoints":
+            return {"items": list(self.kept.values())[: asked["limit"]], "nextCursor": None}
+        of_nobody = asked.get("endpointId") is not None and asked["endpointId"] not in self.kept
+        return None if of_nobody else {"items": [], "nextCursor": None}
 
     def _acceptable(self, asked: dict[str, Any]) -> bool:
         known = {*PUBLIC_TYPES, "task.*", "project.*", "*"}
