@@ -29,7 +29,11 @@ from flowtask_local.credentials import OWNERS, READ
 from flowtask_local.services import ServiceProcess
 from flowtask_local.stack import Stack
 
-CREDENTIALS = {name: f"stand-in-for-{name.lower()}" for names in OWNERS.values() for name in names}
+CREDENTIALS = {name: f"stand-in-for-{name.lower()}" for names in OWNERS.values() for name in names} | {
+    "FLOWTASK_CLERK_ISSUER": "https://clerk.stand-in.example",  # what is a URL is checked to be one
+    "FLOWTASK_CLERK_JWKS_URL": "https://clerk.stand-in.example/keys.json",
+    "FLOWTASK_CLERK_AUTHORIZED_PARTIES": "https://app.stand-in.example",
+}
 
 
 @dataclass(frozen=True)

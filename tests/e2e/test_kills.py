@@ -126,13 +126,14 @@ async def test_a_dispatcher_killed_after_claiming_loses_nothing(stack: Stack, cl
 
     async with Receiver(answer) as receiver, subscribed(client, receiver) as endpoint:
         process = stack.service("webhook-dispatcher")
-        await asyncio.to_thread(process.restart, env={"FLOWTASK_CRASHPOINTS": "dispatcher.after-claim:1"})
+        env = {"FLOWTASK_WEBHOOKS_BREAKER_FAILURES": "1000"}  # all that fail are to be due at once
+        await asyncio.to_thread(process.restart, env={**env, "FLOWTASK_CRASHPOINTS": "dispatcher.after-claim:1"})
         writers = Writers(client)
         writing = asyncio.create_task(writers.run())
         await asyncio.to_thread(died_at, process, "dispatcher.after-claim")
         claimed = await asyncio.to_thread(rows, stack, "SELECT count(*) FROM webhooks.due WHERE claim_no > 0")
         assert int(claimed[0]) > 0
-        await asyncio.to_thread(process.restart)
+        await asyncio.to_thread(process.restart, env=env)
         await writing
         await everything_arrived(stack, receiver, writers, endpoint)
 

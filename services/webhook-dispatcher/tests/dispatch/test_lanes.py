@@ -1,10 +1,12 @@
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
-from flowtask_webhook_dispatcher.dispatch.lanes import QUEUE, Lanes
+from flowtask_webhook_dispatcher.dispatch.lanes import MOST_WAITING, QUEUE, Lanes
 from flowtask_webhook_dispatcher.dispatch.work import Stage
 
 
@@ -74,12 +76,45 @@ async def test_an_endpoint_gets_so_many_at_once_and_in_order(make_lanes, post, m
 async def test_a_full_queue_takes_no_more_and_no_other_endpoint_notices(make_lanes, post, make_receiver, make_parcel):
     lanes, slow, fast = make_lanes(each=1), make_receiver(), make_receiver()
     post.open(fast)
-    assert all(lanes.offer(make_parcel(slow)) for _ in range(QUEUE + 1))
+    assert all(lanes.offer(make_parcel(slow)) for _ in range(MOST_WAITING + 1)), "it is trusted at first"
     assert not lanes.offer(make_parcel(slow))
     other = make_parcel(fast)
     assert lanes.offer(other)
     await rest()
     assert other in post.begun
+
+
+async def test_an_endpoint_that_is_known_to_be_slow_has_a_short_queue_and_a_fast_one_a_long_one(
+    make_lanes, make_receiver, make_parcel
+):
+    async def send(parcel):
+        await asyncio.sleep(0.02 if parcel.receiver is slow else 0)
+
+    lanes, slow, fast = make_lanes(each=1, send=send), make_receiver(), make_receiver()
+    for receiver in (slow, fast):
+        for _ in range(3):
+            assert lanes.offer(make_parcel(receiver))
+    while lanes._lanes[slow.id].under_way and not lanes._lanes[slow.id].known:
+        await asyncio.sleep(0.005)
+    taken = sum(lanes.offer(make_parcel(slow)) for _ in range(MOST_WAITING))
+    assert QUEUE - 3 <= taken <= QUEUE
+
+
+async def test_workspaces_take_turns_and_many_endpoints_of_one_leave_a_place_for_another(
+    make_lanes, post, make_receiver, make_parcel
+):
+    lanes = make_lanes(each=4, total=16)
+    greedy = [make_receiver() for _ in range(20)]
+    for receiver in greedy:
+        for _ in range(4):
+            assert lanes.offer(make_parcel(receiver))
+    await rest()
+    assert post.now["all"] == 14, "the last places are for workspaces that have none"
+    other = replace(make_receiver(), workspace_id=uuid4())
+    parcel = make_parcel(other)
+    assert lanes.offer(parcel)
+    await rest()
+    assert parcel in post.begun
 
 
 async def test_the_places_of_all_are_never_exceeded_and_endpoints_take_turns(
