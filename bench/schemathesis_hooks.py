@@ -27,9 +27,7 @@ def before_call(_context: schemathesis.HookContext, case: Any, _kwargs: dict[str
     if "{keyId}" in case.operation.label and case.path_parameters.get("keyId") == _own_key():
         case.path_parameters["keyId"] = str(uuid4())  # every later answer would be 401 or 403
     if case.method.upper() != case.operation.method.upper():
-        case.headers.pop(
-            "X-FlowTask-Workspace", None
-        )  # who calls is known, or refused, before what is asked is looked at
+        case.headers.pop("X-FlowTask-Workspace", None)  # who calls is known before what is asked is looked at
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
         case.headers.pop("X-FlowTask-Workspace", None)  # a key has one workspace, and takes no other's name
         _come_home(case)
@@ -56,6 +54,11 @@ def _keep_rules_of_bodies(body: dict[str, Any]) -> None:
         body["timeZone"] = "Europe/Berlin"  # names are those of a database
     if "token" in body:
         body["token"] = INVITATION
+    if "retryPolicy" in body or "retrySchedule" in body:
+        body |= {
+            "retryPolicy": "custom",
+            "retrySchedule": [5, 60],
+        }  # the one policy has waits of its own, no other takes any
 
 
 def _keep_rules(case: Any, query: dict[str, Any]) -> None:
@@ -65,9 +68,7 @@ def _keep_rules(case: Any, query: dict[str, Any]) -> None:
         query["token"] = _asked("/sync")["data"]["nextToken"]  # tokens are opaque: one that is made up is refused
     searched = str(query.get("q", "abc")).strip()
     if len(searched) < SHORTEST_SEARCH or not re.search("[0-9A-Za-z]{2}", searched):
-        query["q"] = (
-            "abc"  # blanks around a search do not count; which letters beyond these do is the database's to say
-        )
+        query["q"] = "abc"  # blanks around it do not count; which letters beyond these do is the database's to say
     if "cursor" in query:
         query.pop("page", None)  # the two exclude each other
         query.pop("sort", None)  # and a cursor reads by time of creation only

@@ -11,7 +11,7 @@ from flowtask_contracts.resources import Role
 
 from ..http.schemas import Body
 
-_ADDRESS = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
+_ADDRESS = r"^[^@\s\x00-\x1f\x7f-\x9f\ufeff]{1,64}@[^@\s\x00-\x1f\x7f-\x9f\ufeff]{1,189}$"
 
 Email = Annotated[
     Text,

@@ -34,6 +34,7 @@ Patterns = Annotated[
         examples=[["task.created", "project.*"]],
     ),
 ]
+_SCHEDULE = "The waits of the retryPolicy `custom`, in seconds, together 432,000 (five days) at most; no other policy takes any."
 Note = Annotated[Text, Field(max_length=500)]
 
 
@@ -44,8 +45,8 @@ class CreateWebhook(Body):
     events: Patterns
     description: Note | None = None
     active: Flag = True
-    retry_policy: RetryPolicy = RetryPolicy.STANDARD
-    retry_schedule: Waits | None = Field(default=None, description="The waits of the retryPolicy `custom`, in seconds.")
+    retry_policy: RetryPolicy = Field(default=RetryPolicy.STANDARD, examples=["custom"])
+    retry_schedule: Waits | None = Field(default=None, description=_SCHEDULE)
     retry_on: RetryOn = RetryOn.SERVER
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = 1
@@ -59,10 +60,8 @@ class UpdateWebhook(Body):
     events: Patterns = Field(default_factory=tuple)
     description: Note | None = None
     active: Flag = Field(default_factory=bool)
-    retry_policy: RetryPolicy = Field(default_factory=lambda: RetryPolicy.STANDARD)
-    retry_schedule: Waits = Field(
-        default_factory=tuple, description="The waits of the retryPolicy `custom`, in seconds."
-    )
+    retry_policy: RetryPolicy = Field(default_factory=lambda: RetryPolicy.STANDARD, examples=["custom"])
+    retry_schedule: Waits = Field(default_factory=tuple, description=_SCHEDULE)
     retry_on: RetryOn = Field(default_factory=lambda: RetryOn.SERVER)
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = Field(default_factory=int)
