@@ -17,7 +17,7 @@ PostgreSQL with `synchronous_commit` on, NATS with `sync_interval: always`. The 
 process of its own that answers 200 at once. Bodies are 1 KB.
 
 "CPU" is microseconds of user and system time for each delivery, by process; PostgreSQL counts with all its backends and workers.
-Figures are medians of the rounds, with the range in brackets. Rates depend on what else the machine does; CPU hardly does,
+Figures are medians of the rounds, with the range in brackets. Rates depend on what else the machine does, and CPU does too, if less,
 so the bars are ratios of CPU or latencies within one run."""
 
 
