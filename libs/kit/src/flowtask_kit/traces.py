@@ -1,8 +1,10 @@
 """OpenTelemetry traces, and the W3C context that crosses the outbox and NATS with a message."""
 
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -12,6 +14,15 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_NO_CONTEXT = Context()
+
+
+class _Kept:
+    """Whether spans of this process go anywhere."""
+
+    exported = True
+
+
 _TRACER = trace.get_tracer("flowtask")  # stands for the provider that comes later; asking for it each time is slow
 
 
@@ -20,6 +31,7 @@ def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | No
 
     Ids are made and carried even when nothing is exported, so that logs of all services can be joined; more is not kept then.
     """
+    _Kept.exported = exporter is not None or endpoint is not None
     if exporter is None and endpoint is not None:
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider = TracerProvider(
@@ -35,6 +47,24 @@ def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | No
 def tracer() -> trace.Tracer:
     """The tracer of FlowTask's own spans."""
     return _TRACER
+
+
+@contextmanager
+def serving(name: str, traceparent: str | None) -> Iterator[None]:
+    """The span of a request from outside, under the one that it names; where nothing is exported, only its ids."""
+    parent = _NO_CONTEXT if traceparent is None else extract({"traceparent": traceparent})
+    if _Kept.exported:
+        with _TRACER.start_as_current_span(name, context=parent, kind=trace.SpanKind.SERVER):
+            yield
+        return
+    above = trace.get_current_span(parent).get_span_context()
+    trace_id = above.trace_id if above.is_valid else random.getrandbits(128) or 1
+    ids = trace.SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False, trace_state=above.trace_state)
+    token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(ids), parent))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def inject(headers: dict[str, str]) -> dict[str, str]:

@@ -100,6 +100,32 @@ async def test_a_transaction_without_statements_takes_no_connection(notes):
         assert await backend(notes.direct)
 
 
+async def test_a_last_statement_that_is_the_first_commits_at_once_and_nothing_may_follow(notes, world):
+    async with notes.direct.transaction(notes.wake) as tx:
+        await WRITE.conclude(tx, {"id": new_id(), "text": "one"})
+        tx.wakes = True
+        assert (world.count("notes"), notes.wake.flag.is_set()) == (1, False)
+        with pytest.raises(RuntimeError, match="last statement"):
+            await WRITE.execute(tx, {"id": new_id(), "text": "two"})
+    assert (world.count("notes"), notes.wake.flag.is_set()) == (1, True)
+
+
+async def test_a_last_statement_after_others_commits_with_them(notes, world):
+    async def broken():
+        async with notes.direct.transaction(notes.wake) as tx:
+            await WRITE.execute(tx, {"id": new_id(), "text": "one"})
+            await WRITE.conclude(tx, {"id": new_id(), "text": "two"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await broken()
+    assert world.count("notes") == 0
+    async with notes.direct.transaction(notes.wake) as tx:
+        await WRITE.execute(tx, {"id": new_id(), "text": "one"})
+        await WRITE.conclude(tx, {"id": new_id(), "text": "two"})
+    assert world.count("notes") == 2
+
+
 async def test_no_more_connections_are_made_than_allowed(notes):
     seen = set()
 

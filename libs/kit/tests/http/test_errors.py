@@ -1,22 +1,18 @@
 import httpx2 as httpx
 import pytest
-from fastapi import FastAPI
 from notes.app import ROUTES
 
 from flowtask_contracts import errors
 from flowtask_contracts.errors import ErrorBody, FlowTaskError, error_from
-from flowtask_kit.http.errors import install
-from flowtask_kit.http.middleware import RequestShell
+from flowtask_kit.http.shelled import Shelled
 
 TREE = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FlowTaskError)]
 
 
 @pytest.fixture
 async def http():
-    app = FastAPI(openapi_url=None)
-    install(app)
+    app = Shelled(openapi_url=None)
     app.include_router(ROUTES)
-    app.add_middleware(RequestShell)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notes") as client:
         yield client
 

@@ -4,23 +4,21 @@ import gzip
 
 import httpx2 as httpx
 import pytest
-from fastapi import FastAPI
 from notes.app import ROUTES
 from starlette.responses import Response
 
 from flowtask_kit.http.cors import Cors
 from flowtask_kit.http.envelope import JsonResponse
-from flowtask_kit.http.errors import install
 from flowtask_kit.http.middleware import RequestShell
 from flowtask_kit.http.policy import Policy
+from flowtask_kit.http.shelled import Shelled
 
 APP, OTHER = "https://app.example.com", "https://evil.example.com"
 CORS = Cors([APP], methods=["GET", "PUT"], headers=["Authorization"], exposed=["ETag"])
 
 
 def calling(policy):
-    app = FastAPI(openapi_url=None)
-    install(app)
+    app = Shelled(policy, openapi_url=None)
     app.include_router(ROUTES)
 
     @app.get("/sized/{size}")
@@ -31,7 +29,6 @@ def calling(policy):
     async def headed(name: str, value: str) -> Response:
         return JsonResponse("x" * 5000, headers={name: value})
 
-    app.add_middleware(RequestShell, policy=policy)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notes")
 
 

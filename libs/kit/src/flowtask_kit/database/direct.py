@@ -8,8 +8,6 @@ here leaves anything to reset.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -81,14 +79,9 @@ class Direct:
         async with _Lent(self, anew=False) as connection:
             await connection.execute(sql, *arguments)
 
-    @asynccontextmanager
-    async def transaction(self, wake: Wake) -> AsyncIterator["DirectTransaction"]:
+    def transaction(self, wake: Wake) -> "DirectTransaction":
         """Commit on leaving, roll back on an error; relays are woken after a commit that has written outbox rows."""
-        async with DirectTransaction(self) as tx:
-            yield tx
-        if tx.wakes:
-            crashpoint("outbox.after-commit")
-            await wake.send()
+        return DirectTransaction(self, wake)
 
     async def close(self) -> None:
         """Close what is free; what is lent is closed when it comes back."""
@@ -172,9 +165,11 @@ class DirectTransaction:
     `wakes` is set by whoever writes outbox rows in it.
     """
 
-    def __init__(self, direct: Direct) -> None:
+    def __init__(self, direct: Direct, wake: Wake) -> None:
         self._direct = direct
+        self._wake = wake
         self._held: _Held | None = None
+        self._concluded = False
         self.wakes = False
 
     async def fetchrow(self, sql: str, *arguments: Any, anew: bool = False) -> asyncpg.Record | None:
@@ -191,7 +186,18 @@ class DirectTransaction:
         """Run a statement for its effect."""
         await (await self._begun()).execute(sql, *arguments)
 
+    async def conclude(self, sql: str, *arguments: Any) -> None:
+        """Run the last statement of all for its effect. Where it is the first as well it commits by itself, in one round trip."""
+        if self._held is None and not self._concluded:
+            self._concluded = True
+            await self._direct.execute(sql, *arguments)
+        else:
+            await self.execute(sql, *arguments)
+
     async def _begun(self) -> Connection:
+        if self._concluded:
+            msg = "the transaction has had its last statement"
+            raise RuntimeError(msg)
         if self._held is None:
             self._held = await self._direct.take()
             await self._held.connection.execute("BEGIN")
@@ -203,21 +209,26 @@ class DirectTransaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._held is None:
-            return
+        if self._held is not None:
+            await self._end(self._held, error)
+        if error is None and self.wakes:
+            crashpoint("outbox.after-commit")
+            await self._wake.send()
+
+    async def _end(self, held: _Held, error: BaseException | None) -> None:
         clean = False
         try:
             if error is None:
-                await _commit(self._held.connection)
+                await _commit(held.connection)
                 clean = True
-            elif isinstance(error, Exception) and not self._held.connection.is_closed():
-                await self._held.connection.execute("ROLLBACK")
+            elif isinstance(error, Exception) and not held.connection.is_closed():
+                await held.connection.execute("ROLLBACK")
                 clean = True
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             if error is None:
                 raise
         finally:
-            self._direct.give_back(self._held, clean=clean, error=error)
+            self._direct.give_back(held, clean=clean, error=error)
 
 
 async def _commit(connection: Connection) -> None:

@@ -57,6 +57,10 @@ class Prepared:
         else:
             await where.execute(self.sql, *values)
 
+    async def conclude(self, tx: DirectTransaction, parameters: Mapping[str, Any]) -> None:
+        """Run it for its effect as the last statement of its transaction."""
+        await tx.conclude(self.sql, *[parameters[name] for name in self.names])
+
 
 async def _in_session(tx: AsyncSession, how: str, sql: str, values: list[Any]) -> Any:
     """Run a statement inside the session's transaction; a connection to a server that takes no writes is not used again."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from starlette.types import Message, Send
 
+from flowtask_kit.http.deadlines import Deadline, Deadlines
+
 COMPRESSED_FROM = 1024
 """Bytes of JSON from which compressing saves more than it costs."""
 _ASIDE_FROM = 64 * 1024
@@ -27,28 +29,29 @@ class Answer:
     those with an entity tag neither, for another encoding would need another tag (RFC 9110, 8.8.3.3).
     """
 
-    __slots__ = ("_accepts_gzip", "_deadline", "_held", "_send", "_state", "always", "head", "status")
+    __slots__ = ("_accepts_gzip", "_deadline", "_deadlines", "_held", "_send", "_state", "always", "head", "status")
 
     def __init__(self, send: Send, state: MutableMapping[str, Any], always: Headers, *, accepts_gzip: bool) -> None:
         self._send = send
         self._state = state
         self._accepts_gzip = accepts_gzip
         self._held: Message | None = None
-        self._deadline: asyncio.Timeout | None = None
+        self._deadlines: Deadlines | None = None
+        self._deadline: Deadline | None = None
         self.always = always
         self.head = False
         self.status = 0
 
-    def ends(self, deadline: asyncio.Timeout | None) -> None:
+    def ends(self, deadlines: Deadlines, deadline: Deadline) -> None:
         """Have the answer, once it has begun, no longer be cut by this deadline."""
-        self._deadline = deadline
+        self._deadlines, self._deadline = deadlines, deadline
 
     async def __call__(self, message: Any) -> None:
         """Send one message of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self._deadline is not None and not self._deadline.expired():
-                self._deadline.reschedule(None)
+            if self._deadlines is not None and self._deadline is not None:
+                self._deadlines.end(self._deadline)
             headers = list(message.get("headers", ()))
             said = dict(headers)
             self._complete(headers, said)

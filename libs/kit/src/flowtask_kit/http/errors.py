@@ -1,10 +1,9 @@
 """Turning every failure into the envelope: expected refusals as they are, the unexpected as 500 that shows nothing."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -38,22 +37,7 @@ _MALFORMED = {"json_invalid", "json_type"}
 _PLACES = {"body", "query", "path", "header", "cookie"}
 
 
-def install(app: FastAPI) -> None:
-    """Have the app answer refusals in the envelope; what it does not expect is answered by the shell around it."""
-    handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
-        FlowTaskError: _refusal,
-        RequestValidationError: _invalid,
-        HTTPException: framework,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
-
-
-async def _refusal(_request: Request, error: FlowTaskError) -> Response:
-    return error_response(error)
-
-
-async def framework(request: Request, error: HTTPException) -> Response:
+def framework(method: str, error: HTTPException) -> Response:
     """A refusal of the framework's own (no such path, no such method), with its headers.
 
     A path is asked for its methods by OPTIONS: every 405 knows them, HEAD and OPTIONS among them.
@@ -61,7 +45,7 @@ async def framework(request: Request, error: HTTPException) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = _allowed(headers.get("Allow", ""))
-        if request.method == "OPTIONS":
+        if method == "OPTIONS":
             return Response(status_code=204, headers=headers)
     kind = _BY_STATUS.get(error.status_code, ValidationFailed if error.status_code < 500 else FlowTaskError)  # noqa: PLR2004
     return error_response(kind(), headers=headers)
@@ -72,19 +56,20 @@ def _allowed(methods: str) -> str:
     return ", ".join(sorted(named | {"HEAD"} if "GET" in named else named))
 
 
-async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+def invalid_request(error: RequestValidationError) -> Response:
+    """What the framework finds wrong with a request."""
     problems = list(error.errors())
     if any(problem["type"] in _MALFORMED for problem in problems):
         return error_response(MalformedBody())
     return error_response(invalid(problems))
 
 
-async def unexpected(request: Request, error: Exception) -> Response:
+def unexpected(path: str, error: BaseException) -> Response:
     """503 for an outage of ours, 500 for anything else; what happened is in the log under the request's id."""
     if is_outage(error):
-        log.warning("request met an outage", path=request.url.path, error=repr(error))
+        log.warning("request met an outage", path=path, error=repr(error))
         return error_response(ServiceUnavailable(retry_after=2))
-    log.error("request failed", path=request.url.path, exc_info=error)
+    log.error("request failed", path=path, exc_info=error)
     return error_response(FlowTaskError())
 
 

@@ -6,10 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import structlog
-from fastapi import HTTPException
-from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,8 +16,9 @@ from flowtask_contracts.errors import FlowTaskError, RequestTimedOut, ServiceUna
 from flowtask_kit import logs, metrics, traces
 from flowtask_kit.http.answers import Answer, accepts_gzip
 from flowtask_kit.http.bodies import LimitedBody
+from flowtask_kit.http.deadlines import Deadlines
 from flowtask_kit.http.envelope import error_response
-from flowtask_kit.http.errors import framework, unexpected
+from flowtask_kit.http.errors import framework, invalid_request, unexpected
 from flowtask_kit.http.paths import misspelt
 from flowtask_kit.http.policy import Policy
 from flowtask_kit.ids import new_id
@@ -28,7 +27,6 @@ log = logs.get(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
-_NO_CONTEXT = Context()
 _WANTED = frozenset(
     {
         b"accept-encoding",
@@ -52,7 +50,8 @@ class RequestShell:
         self._app = app
         self._policy = policy or Policy()
         self._always = self._policy.headers
-        self._log: Any = None
+        self._deadlines = Deadlines(self._policy.request_seconds)
+        self._seconds: dict[tuple[str, str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -73,35 +72,36 @@ class RequestShell:
             scope = {**scope, "method": "GET"}
         if self._policy.cors is not None:
             answer.always = (*self._always, *self._policy.cors.headers_for(headers.get(b"origin")))
-        parent = (
-            traces.extract({"traceparent": headers[b"traceparent"].decode("latin-1")})
-            if b"traceparent" in headers
-            else _NO_CONTEXT
-        )
-        with (
-            structlog.contextvars.bound_contextvars(request_id=request_id),
-            traces.tracer().start_as_current_span(f"{method} request", context=parent, kind=SpanKind.SERVER),
-        ):
-            await self._guarded(scope, receive, answer, headers)
-            self._account(scope, method, answer.status, time.perf_counter() - begun)
+        parent = headers.get(b"traceparent")
+        token = logs.REQUEST_ID.set(request_id)
+        try:
+            with traces.serving(f"{method} request", None if parent is None else parent.decode("latin-1")):
+                await self._guarded(scope, receive, answer, headers)
+                self._account(scope, method, answer.status, time.perf_counter() - begun)
+        finally:
+            logs.REQUEST_ID.reset(token)
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: Answer, headers: Mapping[bytes, bytes]) -> None:
         """Answer whatever the app does not; when its answer breaks off in the middle, the server hangs up."""
         length = headers.get(b"content-length", b"")
         declared = int(length[:16]) if length.isdigit() else 0
         body = LimitedBody(receive, self._policy.max_body, declared=declared)
-        deadline = asyncio.timeout(self._policy.request_seconds)
+        deadline = self._deadlines.begin()
+        answer.ends(self._deadlines, deadline)
         try:
-            async with deadline:
-                answer.ends(deadline)
-                await self._app_for(scope, headers)(scope, body, answer)
-        except Exception as error:
+            await self._app_for(scope, headers)(scope, body, answer)
+        except (Exception, asyncio.CancelledError) as error:
+            expired = deadline.expired and not deadline.task.uncancel()
+            if isinstance(error, asyncio.CancelledError) and not expired:
+                raise
             if answer.status:
                 log.exception("answer broke off", path=scope["path"])
                 return
-            answer.ends(None)
-            response = await (_too_late(scope, body) if deadline.expired() else _failed(scope, error))
+            self._deadlines.end(deadline)
+            response = _too_late(scope, body) if expired else _failed(scope, error)
             await response(scope, receive, answer)
+        finally:
+            self._deadlines.end(deadline)
 
     def _app_for(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ASGIApp:
         """Who answers: the app, unless it need not be asked."""
@@ -121,21 +121,28 @@ class RequestShell:
 
     def _account(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        metrics.HTTP_SECONDS.labels(method, route, status).observe(seconds)
+        which = (method, route, status)
+        histogram = self._seconds.get(which)
+        if histogram is None:
+            histogram = self._seconds[which] = metrics.HTTP_SECONDS.labels(*which)
+        histogram.observe(seconds)
         if scope["path"] not in _QUIET:
             told = scope["state"].get("logged", {})
-            log.info("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2), **told)
+            line = {"event": "request", "module": __name__, "method": method, "route": route, "status": status}
+            logs.Access.write(line | {"duration_ms": round(seconds * 1000, 2)} | told)
 
 
-async def _failed(scope: Scope, error: Exception) -> Response:
+def _failed(scope: Scope, error: BaseException) -> Response:
     if isinstance(error, FlowTaskError):
         return error_response(error)
+    if isinstance(error, RequestValidationError):
+        return invalid_request(error)
     if isinstance(error, HTTPException):
-        return await framework(Request(scope), error)
-    return await unexpected(Request(scope), error)
+        return framework(scope["method"], error)
+    return unexpected(scope["path"], error)
 
 
-async def _too_late(scope: Scope, body: LimitedBody) -> Response:
+def _too_late(scope: Scope, body: LimitedBody) -> Response:
     if body.awaited:
         log.info("request body did not come in time", path=scope["path"])
         return error_response(RequestTimedOut(), headers={"Connection": "close"})

@@ -7,25 +7,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Response
-from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from flowtask_kit import crashpoints, logs, traces
 from flowtask_kit.database.engine import create_database
 from flowtask_kit.database.migrations import MigrationSet, SchemaCheck
-from flowtask_kit.http import errors
 from flowtask_kit.http.cors import Cors
 from flowtask_kit.http.envelope import JsonResponse
-from flowtask_kit.http.middleware import RequestShell
 from flowtask_kit.http.policy import Guard, Policy
+from flowtask_kit.http.shelled import Shelled
 from flowtask_kit.service.resources import Resources
 
 log = logs.get(__name__)
 
 Hook = Callable[[], Awaitable[None]]
-_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-"""The framework's own: RequestShell makes the one span, log line and metric of a request."""
-
 READINESS_SECONDS = 1.0
 """How long an answer of /readyz is reused, so that probes cost the database nothing."""
 
@@ -119,15 +114,13 @@ def create_service(
                 await hook()
         log.info("service stopped")
 
-    app = FastAPI(lifespan=lifespan, telemetry=_NO_TELEMETRY, **app_options)
-    app.state.resources = resources
-    app.state.readiness = readiness
-    errors.install(app)
-    _probes(app, readiness)
     policy = Policy(
         request_seconds=resources.settings.request_seconds, https=https, cors=cors, before_misspelt=before_misspelt
     )
-    app.add_middleware(RequestShell, policy=policy)
+    app = Shelled(policy, lifespan=lifespan, **app_options)
+    app.state.resources = resources
+    app.state.readiness = readiness
+    _probes(app, readiness)
     return app
 
 

@@ -1,7 +1,6 @@
 """The order of refusals: a stranger learns nothing but 401, and an id that cannot be one is simply not found."""
 
 from collections.abc import Callable, Coroutine
-from email.message import Message
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from flowtask_contracts.errors import NotFound, UnsupportedMediaType
 from flowtask_kit.http.envelope import ErrorEnvelope
 
 from ..http.dependencies import resources_of
+from ..http.plan import Plan, declares_json
 from ..http.preconditions import not_modified
 from ..idempotency.dependencies import Repeated, keep_answer
 from .dependencies import ADMINISTERING, authenticate, identify
@@ -49,27 +49,33 @@ class ApiRoute(APIRoute):
         writing = not READING.issuperset(self.methods or ())
         return Access.to(self.resource, writing=writing, administrative=_administrative(self.dependant))
 
+    @cached_property
+    def _plan(self) -> Plan | None:
+        return Plan.of(self)
+
     def get_route_handler(self) -> Handler:
         """The framework's handler, with refusals put in order."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            strict = _JsonRequest(request.scope, request.receive)
-            await authenticate(strict, self.access)
-            resources = resources_of(strict)
-            try:
-                async with resources.direct.transaction(resources.wake) as tx:
-                    strict.state.tx = tx
-                    response = await handle(strict)
-                    await keep_answer(strict, response)
-            except Repeated as repeated:
-                return repeated.answer
-            except RequestValidationError as error:
-                _refuse_plainer(strict, error)
-                raise
-            return not_modified(strict, response)
+            return await self._guarded(_JsonRequest(request.scope, request.receive), handle)
 
         return guarded
+
+    async def _guarded(self, request: Request, handle: Handler) -> Response:
+        await authenticate(request, self.access)
+        resources = resources_of(request)
+        try:
+            async with resources.direct.transaction(resources.wake) as tx:
+                request.state.tx = tx
+                response = await handle(request)
+                await keep_answer(request, response)
+        except Repeated as repeated:
+            return repeated.answer
+        except RequestValidationError as error:
+            _refuse_plainer(request, error)
+            raise
+        return not_modified(request, response)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; for another method than this route's, name all that the path has."""
@@ -78,7 +84,11 @@ class ApiRoute(APIRoute):
             others = (route for route in scope["app"].routes if isinstance(route, ApiRoute) and route.path == self.path)
             allowed = sorted({method for route in others for method in route.methods or ()})
             raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
-        await super().handle(scope, receive, send)
+        if self._plan is None:
+            await super().handle(scope, receive, send)
+            return
+        response = await self._guarded(_JsonRequest(scope, receive), self._plan.answer)
+        await response(scope, receive, send)
 
 
 class Unmatched:
@@ -125,12 +135,5 @@ def _refuse_plainer(request: Request, error: RequestValidationError) -> None:
     places = {problem["loc"][0] for problem in error.errors()}
     if "path" in places:
         raise NotFound from error
-    if "body" in places and "content-length" in request.headers and not _declares_json(request):
+    if "body" in places and "content-length" in request.headers and not declares_json(request):
         raise UnsupportedMediaType from error
-
-
-def _declares_json(request: Request) -> bool:
-    message = Message()
-    message["content-type"] = request.headers.get("content-type", "")
-    subtype = message.get_content_subtype()
-    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))

@@ -66,7 +66,7 @@ async def delete(tx: DirectTransaction, task: TaskRecord, event: TaskEvent) -> N
 
 async def _write(statement: Prepared, tx: DirectTransaction, task: TaskRecord, rows: Sequence[Told]) -> None:
     values: dict[str, Any] = {column.name: getattr(task, column.name) for column in _COLUMNS}
-    await statement.execute(
+    await statement.conclude(
         tx,
         {
             **values,
