@@ -57,6 +57,7 @@ def test_an_event_made_anew_equals_the_one_once_published(name):
     )
 
     assert event.cloud_event(sent.id, sent.source) == sent
+    assert json.loads(event.to_json(sent.id, sent.source)) == json.loads(sent.to_json())
 
 
 @pytest.mark.parametrize("name", COMMANDS_BY_NAME)

@@ -70,7 +70,8 @@ def _to_utc(value: datetime) -> datetime:
 
 def rfc3339(value: datetime) -> str:
     """A UTC time with milliseconds, as every FlowTask document writes it: `2026-11-22T10:00:00.000Z`."""
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]

@@ -98,7 +98,9 @@ class Access:
         if cls.service is None:
             return
         event["timestamp"] = datetime.now(UTC).replace(tzinfo=None).isoformat() + "Z"
-        line = _dumps(_trace_ids(None, "info", _request_id(None, "info", event | {"level": "info", "service": cls.service})))
+        line = _dumps(
+            _trace_ids(None, "info", _request_id(None, "info", event | {"level": "info", "service": cls.service}))
+        )
         sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
 

@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
+from pydantic_core import to_json
 
-from flowtask_contracts.base import Contract, Instant
+from flowtask_contracts.base import Contract, Instant, rfc3339
 
 
 class Change(Contract):
@@ -56,6 +57,26 @@ class Event(Contract):
             data=self.data.model_dump(mode="json", by_alias=True),
             changes=self.changes,
         )
+
+    def to_json(self, event_id: UUID, source: str) -> bytes:
+        """The bytes of `cloud_event`, written in one pass."""
+        document = {
+            "specversion": "1.0",
+            "id": str(event_id),
+            "source": source,
+            "type": self.type,
+            "subject": str(self.subject),
+            "time": rfc3339(self.time),
+            "datacontenttype": "application/json",
+            "workspaceid": str(self.workspace_id),
+            "actor": self.actor,
+            "aggregateversion": self.version,
+            "dataversion": self.dataversion,
+            "data": self.data,
+        }
+        if self.changes is not None:
+            document["changes"] = self.changes
+        return to_json(document, by_alias=True)
 
 
 class CloudEvent(Contract):

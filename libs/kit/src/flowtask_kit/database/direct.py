@@ -48,6 +48,46 @@ class _Held:
             self.anew = anew
 
 
+class _Places:
+    """How many connections may still be lent; who waits for one is served in turn."""
+
+    def __init__(self, free: int) -> None:
+        self._left = free
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, seconds: float) -> None:
+        """Take a place; TimeoutError when there is none to be had in time."""
+        if self._left:
+            self._left -= 1
+            return
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_later(seconds, _give_up, waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.give_back()  # it had come, to somebody who is gone
+            raise
+        finally:
+            timer.cancel()
+
+    def give_back(self) -> None:
+        """Hand a place to whoever has waited longest."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._left += 1
+
+
+def _give_up(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
 class Direct:
     """Up to `size` connections, made when they are needed. A statement of its own is a transaction of its own.
 
@@ -60,7 +100,7 @@ class Direct:
         self._dsn = dsn
         self._wait = wait
         self._name = name
-        self._places = asyncio.Semaphore(size)
+        self._places = _Places(size)
         self._free: deque[_Held] = deque()
         self._closed = False
 
@@ -91,11 +131,7 @@ class Direct:
 
     async def take(self) -> _Held:
         """A connection that stands, the one used last first; TimeoutError or OSError when there is none to be had."""
-        if self._places.locked():
-            async with asyncio.timeout(self._wait):
-                await self._places.acquire()
-        else:
-            await self._places.acquire()
+        await self._places.take(self._wait)
         try:
             while self._free:
                 held = self._free.pop()
@@ -104,7 +140,7 @@ class Direct:
                 held.connection.terminate()
             return _Held(await self._connect())
         except BaseException:
-            self._places.release()
+            self._places.give_back()
             raise
 
     def give_back(self, held: _Held, *, clean: bool, error: BaseException | None = None) -> None:
@@ -120,7 +156,7 @@ class Direct:
             self._free.append(held)
         else:
             held.connection.terminate()
-        self._places.release()
+        self._places.give_back()
 
     async def _connect(self) -> Connection:
         return await asyncpg.connect(

@@ -34,7 +34,7 @@ class Told:
     def of(cls, event: Event, source: str) -> Self:
         """The event under a new id and with the trace it belongs to; EventTooLarge above 900,000 bytes."""
         event_id = new_id()
-        payload = event.cloud_event(event_id, source).to_json()
+        payload = event.to_json(event_id, source)
         if len(payload) > MAX_EVENT_BYTES:
             raise EventTooLarge(f"{event.type}: {len(payload)} bytes")
         return cls(event_id, event.bus_subject(), traces.inject({}), payload)

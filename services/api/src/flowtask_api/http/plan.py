@@ -114,7 +114,6 @@ class Plan:
 
     def _rendered(self, value: Any, said: Response) -> Response:
         if isinstance(value, Response):
-            value.raw_headers.extend(said.raw_headers)
             return value
         status = said.status_code or self._status
         if self._field is None or status == _NO_CONTENT:
