@@ -17,6 +17,11 @@ WRITES = 1000
 WRITERS = 12
 
 
+@pytest.fixture(scope="module")
+def durable() -> bool:
+    return True
+
+
 @dataclass
 class Writers:
     """Clients that create tasks until enough were accepted, whatever happens to the servers meanwhile."""
