@@ -1,23 +1,17 @@
 """The whole of FlowTask as processes, and a client with a key of its demo workspace."""
 
 import json
+import subprocess
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from flowtask_local.services import AT_FULL_SPEED
+from e2e.settings import ENV
 from flowtask_local.stack import Stack
 
-PATIENT = {"FLOWTASK_COMMAND_PATIENCE": "5"}
-"""How fast a command is answered is no promise of these tests, and the machine may stand still: writes of endpoints queue for
-one row, so that a second of a slow disk is several for the last of them."""
-
-ENV = {
-    "api": AT_FULL_SPEED["api"] | PATIENT,
-    "webhook-dispatcher": {"FLOWTASK_WEBHOOKS_MAX_ENDPOINTS": "1000"},
-}
 SHOWN = 40
 """Log lines of a service that the report of a failed test shows."""
 
@@ -34,10 +28,31 @@ def durable() -> bool:
     return False
 
 
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with databases, every schema, streams and the demo user, to be copied: making it takes longer than all the rest."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    with Stack(home, durable=False) as stack:
+        stack.start_servers()
+        stack.bootstrap()
+        stack.migrate()
+        stack.seed()
+    (home / "ports.json").unlink()
+    return home
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, replicas: dict[str, int], durable: bool) -> Iterator[Stack]:
+def home(tmp_path_factory: pytest.TempPathFactory, made_home: Path) -> Path:
+    """A copy of it for one module."""
+    home = tmp_path_factory.mktemp("e2e") / "home"
+    subprocess.run(["cp", "-a", made_home, home], check=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def stack(home: Path, replicas: dict[str, int], durable: bool) -> Iterator[Stack]:
     """Servers and all services, for one module."""
-    with Stack(tmp_path_factory.mktemp("e2e") / "home", replicas=replicas, extra_env=ENV, durable=durable) as running:
+    with Stack(home, replicas=replicas, extra_env=ENV, durable=durable) as running:
         running.up()
         running.seed()
         yield running

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -21,6 +20,9 @@ def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | No
     Ids are made and carried even when nothing is exported, so that logs of all services can be joined; more is not kept then.
     """
     if exporter is None and endpoint is not None:
+        # A tenth of a second at each start that most processes do not need.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider = TracerProvider(
         resource=Resource.create({"service.name": f"flowtask-{service}"}),
