@@ -19,6 +19,7 @@ from flowtask_contracts.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
+from flowtask_kit import logs
 from flowtask_kit.bus.answers import CONCURRENCY, MAX_REPLY_BYTES, Answers
 from flowtask_kit.bus.commands import Commands
 from flowtask_kit.ids import new_id
@@ -293,6 +294,7 @@ async def test_with_more_patience_a_late_answer_is_an_answer_and_the_service_tha
     notes, desk = world.resources(), world.resources("front-desk", command_patience=10)
     answering(notes)
     await world.connected(desk, notes)
+    logs.configure("notes", "info")  # whatever a test of this process has set before
     with capture_logs() as logged:
         note = await desk.commands.ask(SlowNote(workspace_id=WORKSPACE, seconds=1), Note)
     assert note.text == "slow"
