@@ -50,9 +50,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, made_home: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stack(home: Path, replicas: dict[str, int], durable: bool) -> Iterator[Stack]:
+def env() -> dict[str, dict[str, str]]:
+    """What services are told beside what every service is told; a module that wants more overrides this."""
+    return ENV
+
+
+@pytest.fixture(scope="module")
+def stack(home: Path, replicas: dict[str, int], env: dict[str, dict[str, str]], durable: bool) -> Iterator[Stack]:
     """Servers and all services, for one module."""
-    with Stack(home, replicas=replicas, extra_env=ENV, durable=durable) as running:
+    with Stack(home, replicas=replicas, extra_env=env, durable=durable) as running:
         running.up()
         running.seed()
         yield running
