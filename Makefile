@@ -7,6 +7,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Relative paths on purpose: the clone may lie in a folder with spaces.
 BIN := .venv/bin
 PROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
+# Tests wait much, so that two cores have time for three workers; those of a file share servers, files go in the order of testpaths.
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 # An environment that was made in another folder, or whose Python is gone, is made anew.
 ANEW := $(if $(wildcard .venv),$(shell tools/local/uv.sh fits || echo anew))
 
@@ -31,10 +33,10 @@ reset: .venv/.synced ## remove the local data, after asking
 	@exec $(BIN)/flowtask reset
 
 test: .venv/.developed ## all tests: real PostgreSQL, real NATS, real processes
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest $(SPREAD)
 
 test-fast: .venv/.developed ## tests of libraries, services and tools, without tests/e2e
-	$(BIN)/pytest -n 2 --dist loadfile libs services tools
+	$(BIN)/pytest $(SPREAD) tools services libs
 
 e2e: .venv/.developed ## tests of all processes together, SIGKILL included
 	$(BIN)/pytest tests/e2e

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 SCENARIOS = "abcdef"
 
-pytestmark = pytest.mark.timeout(500)  # half a minute of work and a start, on a machine that may have other work
+pytestmark = pytest.mark.timeout(900)  # half a minute of work and a start, on a machine that may have other work
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=450,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return written.read_text()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -11,9 +12,9 @@ import httpx2
 import pytest
 
 from e2e.receivers import Receiver
+from e2e.settings import ENV
 from flowtask_contracts.topology import FLOWTASK, SCHEDULES
 from flowtask_local.mentions import mentions
-from flowtask_local.services import AT_FULL_SPEED
 from flowtask_local.stack import Stack
 
 EMAIL, NAME = "ada.lovelace@example.com", "Ada King Lovelace"
@@ -28,13 +29,13 @@ TOMBSTONES = {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(home: Path) -> Iterator[Stack]:
     """All services; requests and attempts of webhooks are short, for an erasure waits until those under way must have ended."""
     env = {
-        "api": AT_FULL_SPEED["api"] | {"FLOWTASK_REQUEST_SECONDS": "5"},
+        "api": ENV["api"] | {"FLOWTASK_REQUEST_SECONDS": "5"},
         "webhook-dispatcher": {"FLOWTASK_WEBHOOKS_TIMEOUT_SECONDS": "1"},
     }
-    with Stack(tmp_path_factory.mktemp("erasure") / "home", extra_env=env, durable=False) as running:
+    with Stack(home, extra_env=env, durable=False) as running:
         running.up()
         yield running
 
@@ -59,7 +60,9 @@ class Person:
         arguments = ["create-key", "--email", self._email, "--name", "tests", *where]
         key = await asyncio.to_thread(self._stack.run, "api", *arguments)
         client = httpx2.AsyncClient(
-            base_url=f"{self._stack.service('api').url}/api/v1", headers={"Authorization": f"Bearer {key['key']}"}
+            base_url=f"{self._stack.service('api').url}/api/v1",
+            headers={"Authorization": f"Bearer {key['key']}"},
+            timeout=40,
         )
         return await self._clients.enter_async_context(client)
 

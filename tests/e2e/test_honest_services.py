@@ -50,13 +50,10 @@ class Alone:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(home: Path) -> Iterator[Stack]:
     """Servers, every schema and a demo user; no service runs. Every provider credential there is, is set."""
-    with Stack(tmp_path_factory.mktemp("honest") / "home", credentials=CREDENTIALS, durable=False) as servers:
+    with Stack(home, credentials=CREDENTIALS, durable=False) as servers:
         servers.start_servers()
-        servers.bootstrap()
-        servers.migrate()
-        servers.seed()
         yield servers
 
 

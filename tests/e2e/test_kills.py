@@ -11,10 +11,30 @@ import pytest
 
 from e2e.outages import died_at
 from e2e.receivers import Receiver, verifies_as_plain_hmac, verifies_as_standard_webhook
+from e2e.settings import ENV, redeliver_soon
 from flowtask_local.stack import Stack
 
 WRITES = 1000
 WRITERS = 12
+
+
+@pytest.fixture(scope="module")
+def durable() -> bool:
+    return True
+
+
+@pytest.fixture(scope="module")
+def env() -> dict[str, dict[str, str]]:
+    """Attempts are short, and so are claims, which outlast two of them: a dead process's come back sooner."""
+    dispatcher = ENV["webhook-dispatcher"] | {"FLOWTASK_WEBHOOKS_TIMEOUT_SECONDS": "3"}
+    return ENV | {"webhook-dispatcher": dispatcher}
+
+
+@pytest.fixture(scope="module")
+def stack(stack: Stack) -> Stack:
+    """The whole FlowTask, whose messages are redelivered soon."""
+    redeliver_soon(stack)
+    return stack
 
 
 @dataclass
@@ -168,6 +188,6 @@ async def test_a_server_killed_under_load_loses_nothing_and_no_service_is_restar
 async def on_a_dead_server(writers: Writers) -> None:
     """Let the writers work against the outage for a while: more accepted or more refused, whichever it brings."""
     seen = len(writers.accepted) + writers.refused
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(writers.accepted) + writers.refused < seen + 20:
             await asyncio.sleep(0.01)  # between two looks at the condition

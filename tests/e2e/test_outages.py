@@ -4,20 +4,16 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import asyncpg
 import httpx2
 import pytest
 
 from e2e.outages import Scene, died_at, outage
+from e2e.settings import redeliver_soon
 from flowtask_contracts.topology import FLOWTASK
-from flowtask_kit.bootstrap.nats import bootstrap_nats
 from flowtask_local.services import ServiceProcess
 from flowtask_local.stack import Stack
-
-ACK_WAIT = 5
-"""Seconds instead of 30: what a dead process had taken comes back as it does in production, only sooner."""
 
 EXPIRE_LEASES = """
     UPDATE mailer.emails SET lease_until = now() WHERE lease_until > now();
@@ -29,9 +25,7 @@ EXPIRE_LEASES = """
 @pytest.fixture(scope="module")
 def stack(stack: Stack) -> Stack:
     """The whole FlowTask, whose messages are redelivered soon."""
-    durables = tuple(replace(durable, ack_wait=ACK_WAIT) for durable in FLOWTASK.durables)
-    url = stack.nats.url("admin", stack._keys.nats_admin)
-    asyncio.run(bootstrap_nats(url, replace(FLOWTASK, durables=durables), replicas=1))
+    redeliver_soon(stack)
     return stack
 
 

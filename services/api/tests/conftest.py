@@ -318,7 +318,7 @@ def calling_with(app: FastAPI) -> Callable[[Account], contextlib.AbstractAsyncCo
 def until() -> Callable[..., Awaitable[Any]]:
     """Wait for a condition that asks the database."""
 
-    async def wait(condition: Callable[[], Awaitable[Any]], limit: float = 30.0) -> Any:
+    async def wait(condition: Callable[[], Awaitable[Any]], limit: float = 60.0) -> Any:
         async with asyncio.timeout(limit):
             while not (found := await condition()):
                 await asyncio.sleep(0.02)
@@ -420,7 +420,7 @@ async def other_service(nats_url: str, app: FastAPI) -> AsyncIterator[Callable[[
         answering.end = (await connection.subscribe(f"commands.{name}.>", cb=answering.hear)).unsubscribe
         await connection.flush()  # its ping overtakes what is still buffered
         await connection.flush()
-        await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
+        await asyncio.wait_for(app.state.resources.bus.ready.wait(), 60)
         return answering
 
     yield begin
@@ -439,11 +439,11 @@ class Program:
     async def end(self) -> bytes:
         """End it in good order; all that it has said."""
         self.process.terminate()
-        assert await asyncio.wait_for(self.process.wait(), 30) == 0
+        assert await asyncio.wait_for(self.process.wait(), 60) == 0
         return self.log.read_bytes()
 
     async def ready(self) -> None:
-        async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+        async with asyncio.timeout(60), httpx2.AsyncClient() as client:
             while True:
                 with contextlib.suppress(httpx2.HTTPError):
                     if (await client.get(f"{self.url}/readyz")).json()["bus"] == "ok":

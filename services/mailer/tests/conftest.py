@@ -116,7 +116,7 @@ def email(world, workspace):
 def sent(emails):
     """Wait until the workspace has so many mails with this status."""
 
-    async def wait(number=1, status="sent", limit=15.0):
+    async def wait(number=1, status="sent", limit=60.0):
         async def there():
             page = await emails(limit=100, status=status)
             return page.items if len(page.items) >= number else None

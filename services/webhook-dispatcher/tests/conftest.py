@@ -140,7 +140,7 @@ async def nats_url(nats_server, topology) -> Callable[[str], str]:  # noqa: F811
 def until():
     """Wait until a condition holds, asking it again and again; `limit` is in seconds."""
 
-    async def wait(condition, limit=15.0, pause=0.01):
+    async def wait(condition, limit=60.0, pause=0.01):
         deadline = time.monotonic() + limit
         while True:
             found = condition()
@@ -357,7 +357,7 @@ async def serve(settings, resolve):
             replica = AsyncExitStack()
             await replica.enter_async_context(app.router.lifespan_context(app))
             running.push_async_callback(replica.aclose)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await app.state.resources.bus.ready.wait()
             return SimpleNamespace(app=app, stop=replica.aclose)
 
@@ -477,7 +477,7 @@ def delivery(ask, workspace, deliveries):
 def settled(delivery, until):
     """Wait until a delivery has reached this status."""
 
-    async def wait(endpoint, event_id, status, limit=15.0):
+    async def wait(endpoint, event_id, status, limit=60.0):
         async def reached():
             found = await delivery(endpoint, event_id)
             return found if found is not None and found.status == status else None

@@ -56,7 +56,7 @@ def erased(sql, until):
             rows = await sql("SELECT finished_at FROM webhooks.erasures WHERE workspace_id = $1", workspace_id)
             return rows and rows[0]["finished_at"]
 
-        await until(finished, limit=40)
+        await until(finished, limit=90)
 
     return wait
 

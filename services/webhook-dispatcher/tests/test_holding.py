@@ -141,4 +141,4 @@ async def test_many_hanging_endpoints_do_not_take_every_place(serve, receive, su
     begun = time.monotonic()
     events = [await publish("project.created") for _ in range(10)]
     await until(lambda: all(healthy.of(event) for event in events))
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 1.8  # before any of those that hang has given its place back

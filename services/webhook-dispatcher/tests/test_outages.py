@@ -36,7 +36,7 @@ async def take_first(nats_url):
         inbox = client.new_inbox()
         await client.subscribe(inbox, cb=taken.put)
         await client.publish(PULL, b'{"batch": %d}' % number, reply=inbox)
-        return [await asyncio.wait_for(taken.get(), 5) for _ in range(number)]
+        return [await asyncio.wait_for(taken.get(), 30) for _ in range(number)]
 
     yield take
     await client.close()
@@ -152,7 +152,7 @@ async def test_a_replica_ends_in_time_while_the_database_is_away(
     try:
         await publish()
         await asyncio.sleep(0.5)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await replica.stop()
     finally:
         await asyncio.to_thread(postgres_server.start)

@@ -65,12 +65,12 @@ async def test_an_outage_is_waited_for_with_few_attempts_and_caught_up_with_gent
     held = await in_state(endpoint, "open")
     assert held.held_until is not None
     later = await asyncio.gather(*(publish() for _ in range(80)))
-    await until(lambda: len(receiver.requests) >= 7, limit=30)
+    await until(lambda: len(receiver.requests) >= 7, limit=60)
     tried = len(receiver.requests)
     assert tried <= 12, "while it is away, one attempt a time tries whether it is back"
     well.set()
     for event in (*first, *later):
-        await settled(endpoint, event, "delivered", limit=30)
+        await settled(endpoint, event, "delivered", limit=60)
     assert most[0] == 1
     assert max(most[:2]) <= 2, "at first one at a time"
     assert max(most) <= 16
@@ -86,10 +86,10 @@ async def test_the_attempts_that_wait_for_a_circuit_use_up_no_tries(serve, recei
     endpoint = await subscribe(receiver.url, retry_policy="custom", retry_schedule=(1, 1, 1, 1))
     events = [await publish() for _ in range(5)]
     begun = time.monotonic()
-    await until(lambda: time.monotonic() - begun > 5 or len(receiver.requests) > 12, limit=20)
+    await until(lambda: time.monotonic() - begun > 5 or len(receiver.requests) > 12, limit=60)
     failing.set()
     for event in events:
-        found = await settled(endpoint, event, "delivered", limit=20)
+        found = await settled(endpoint, event, "delivered", limit=60)
         assert found.attempts <= 5
     assert sum(len(receiver.of(event)) for event in events) == len(receiver.requests)
 
@@ -122,7 +122,7 @@ async def test_a_rate_limit_holds_for_all_replicas_together(serve, receive, subs
     endpoint = await subscribe(receiver.url, rate_limit=10, rate_period_seconds=1)
     events = await asyncio.gather(*(publish() for _ in range(35)))
     for event in events:
-        await settled(endpoint, event, "delivered", limit=20)
+        await settled(endpoint, event, "delivered", limit=60)
     times = [request.at for request in receiver.requests]
     assert len(times) == 35
     assert all(last - first >= 0.93 for first, last in zip(times, times[10:], strict=False))
@@ -149,7 +149,7 @@ async def test_a_limit_of_concurrency_holds_for_all_replicas_together(
     endpoint = await subscribe(receiver.url, max_concurrency=2)
     events = await asyncio.gather(*(publish() for _ in range(30)))
     for event in events:
-        await settled(endpoint, event, "delivered", limit=20)
+        await settled(endpoint, event, "delivered", limit=60)
     assert most == 2
 
 
@@ -261,7 +261,7 @@ async def test_a_new_address_is_tried_at_once(serve, receive, subscribe, publish
     changed = await update(endpoint, url=new.url)
     assert (changed.circuit, changed.held_until) == ("closed", None)
     for event in events:
-        await settled(endpoint, event, "delivered", limit=20)
+        await settled(endpoint, event, "delivered", limit=60)
 
 
 async def test_what_an_endpoint_asks_for_is_shown_and_checked(serve, subscribe, update, endpoint_of):

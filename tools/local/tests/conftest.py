@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 def eventually():
     """Waits until a condition holds; fails when it does not within some seconds."""
 
-    def wait(condition, timeout=10.0):
+    def wait(condition, timeout=60.0):
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, "it did not come to hold in time"

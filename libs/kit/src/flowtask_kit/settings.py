@@ -55,6 +55,13 @@ class ServiceSettings(BaseSettings):
         gt=0,
         description="How long a request's head may take to come, and the rest of it together with its answer.",
     )
+    command_patience: float = Field(
+        default=1.0,
+        ge=1,
+        le=10,
+        description="How many times its deadline, of 5 seconds nearly always, another service may take to answer a command. "
+        "More is for machines that stand still at times.",
+    )
     drain_seconds: float = Field(
         default=0.0,
         ge=0,

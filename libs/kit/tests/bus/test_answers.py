@@ -9,6 +9,7 @@ from faststream.nats import TestNatsBroker
 from notes.contracts import Note, PatientNote, ReadNote, SealNote, SlowNote, WriteNote, WrittenNote
 from notes.database import CommandRecord, NoteRow
 from notes.world import eventually
+from structlog.testing import capture_logs
 
 from flowtask_contracts.errors import (
     Conflict,
@@ -18,6 +19,7 @@ from flowtask_contracts.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
+from flowtask_kit import logs
 from flowtask_kit.bus.answers import CONCURRENCY, MAX_REPLY_BYTES, Answers
 from flowtask_kit.bus.commands import Commands
 from flowtask_kit.ids import new_id
@@ -286,3 +288,15 @@ async def test_no_answer_within_the_deadline_is_a_503_that_says_when_to_come_bac
         await desk.ask(SlowNote(workspace_id=WORKSPACE, seconds=1), Note)
     assert late.value.retry_after
     assert time.monotonic() - begun < 2
+
+
+async def test_with_more_patience_a_late_answer_is_an_answer_and_the_service_that_was_late_tells_of_it(world):
+    notes, desk = world.resources(), world.resources("front-desk", command_patience=10)
+    answering(notes)
+    await world.connected(desk, notes)
+    logs.configure("notes", "info")  # whatever a test of this process has set before
+    with capture_logs() as logged:
+        note = await desk.commands.ask(SlowNote(workspace_id=WORKSPACE, seconds=1), Note)
+    assert note.text == "slow"
+    (told,) = [line for line in logged if line["event"] == "command answered too late"]
+    assert told["seconds"] >= 1

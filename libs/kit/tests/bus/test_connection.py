@@ -38,7 +38,7 @@ async def test_a_service_that_starts_before_nats_connects_once_it_is_there(tmp_p
         assert not await notes.bus.publish_if_connected("wake.notes")
 
         await asyncio.to_thread(server.start)
-        await asyncio.wait_for(notes.bus.ready.wait(), 10)
+        await asyncio.wait_for(notes.bus.ready.wait(), 60)
         assert notes.bus.connected
         other = world.resources(nats_url=url)
         await world.connected(other)
@@ -118,7 +118,7 @@ async def test_a_durable_that_is_missing_keeps_neither_commands_nor_later_its_ow
     finally:
         await bootstrap_nats(world.nats.url("admin", ADMIN_PASSWORD), TOPOLOGY, replicas=1)
 
-    await asyncio.wait_for(notes.bus.ready.wait(), 10)
+    await asyncio.wait_for(notes.bus.ready.wait(), 60)
     assert await desk.commands.ask(command, Note)
     await jetstream.publish("events.note.written", written().cloud_event(new_id(), "test").to_json())
     await eventually(lambda: heard)

@@ -24,7 +24,7 @@ AUTHORIZATION = nats_authorization(TOPOLOGY, PASSWORDS, admin_password=ADMIN_PAS
 DATABASE = "kit"
 
 
-async def eventually(condition, timeout=10.0):  # noqa: ASYNC109 - a limit for the whole wait
+async def eventually(condition, timeout=60.0):  # noqa: ASYNC109 - a limit for the whole wait
     """The first true value of a condition, sync or async; fails when there is none in time."""
     deadline = time.monotonic() + timeout
     while True:
@@ -134,7 +134,7 @@ class World:
         for resources in several:
             resources.bus.start()
         for resources in several:
-            await asyncio.wait_for(resources.bus.ready.wait(), 10)
+            await asyncio.wait_for(resources.bus.ready.wait(), 60)
         return several[0]
 
     async def client(self, user="admin", **options):

@@ -57,7 +57,7 @@ def sent(messages):
     return [message.headers["Nats-Msg-Id"] for message in messages]
 
 
-async def emptied(world, timeout=10.0):  # noqa: ASYNC109 - a limit for the whole wait
+async def emptied(world, timeout=60.0):  # noqa: ASYNC109 - a limit for the whole wait
     await eventually(lambda: world.count("outbox") == 0, timeout)
 
 
@@ -156,10 +156,10 @@ async def test_a_commit_on_one_replica_wakes_the_relay_of_another(world):
     await write(asleep, written())
     await emptied(world)
     begun = time.monotonic()
-    for _ in range(5):
+    for _ in range(10):
         await write(asleep, written())
         await emptied(world)
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 5  # by the poll alone each would take a second
 
 
 async def test_rows_wait_while_nats_is_away_and_go_out_when_it_is_back(world):
@@ -231,7 +231,7 @@ async def test_a_row_that_this_service_may_not_publish_holds_back_only_what_come
     after = await write(notes, *(written() for _ in range(2)))
 
     notes.background.start("relay", notes.relay().run)
-    await eventually(lambda: world.count("outbox") == 3, timeout=15)
+    await eventually(lambda: world.count("outbox") == 3, timeout=60)
     assert sent(await world.stored()) == ids(before)
 
     world.sql("DELETE FROM notes.outbox WHERE subject = 'events.desk.opened'")
@@ -277,7 +277,7 @@ async def test_a_lost_wake_is_healed_by_the_poll(world):
     world.sql(f"{INSERT} (gen_random_uuid(), 'events.note.written', '{{}}', '{{}}')")
 
     await emptied(world)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
 
 
 async def test_the_trace_of_the_write_travels_with_the_message(world):

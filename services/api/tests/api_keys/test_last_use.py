@@ -33,7 +33,7 @@ async def test_uses_are_written_every_few_seconds(settings, make_account):
     account = await make_account()
     app = create_app(settings.model_copy(update={"key_use_flush_seconds": 0.05}))
     client = AsyncClient(transport=ASGITransport(app=app), base_url="http://api", headers=account.headers)
-    async with app.router.lifespan_context(app), client, asyncio.timeout(5):
+    async with app.router.lifespan_context(app), client, asyncio.timeout(30):
         shown = None
         while shown is None:
             (key,) = (await client.get("/api/v1/api-keys")).json()["data"]

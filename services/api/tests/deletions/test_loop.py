@@ -44,7 +44,7 @@ async def hide(db, project: str) -> None:
 
 
 async def finished(db, project: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await db.fetchval("SELECT count(*) FROM api.projects WHERE id = $1", UUID(project)):
             await asyncio.sleep(0.02)
 

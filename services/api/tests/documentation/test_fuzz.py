@@ -90,7 +90,7 @@ async def _others(app, nats_url, shared):
     for service, answer in answers.items():
         await connection.subscribe(f"commands.{service}.>", cb=_answering(answer))
     await connection.flush()
-    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
+    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 60)
     yield
     await connection.close()
 
@@ -107,7 +107,6 @@ def _answering(answer):
     return hear
 
 
-@pytest.mark.timeout(230)
 @pytest.mark.usefixtures("_others")
 async def test_what_comes_back_is_what_the_description_says_for_good_and_bad_requests(address, shared, share, tmp_path):
     await shared.joins("member")

@@ -49,7 +49,7 @@ async def held_back(client, method, path, body):
         held.let_go()
         return await asking
 
-    await asyncio.wait_for(held.awaited.wait(), 10)
+    await asyncio.wait_for(held.awaited.wait(), 30)
     yield go_on
     held.let_go()
     await asyncio.gather(asking, return_exceptions=True)
@@ -128,7 +128,7 @@ async def test_an_audit_entry_that_an_answer_brings_back_goes_with_the_workspace
     dispatcher.before = hold
     async with calling_with(shared.owner) as client:
         asking = asyncio.create_task(client.post("/api/v1/webhooks", json=hook))
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(asked.wait(), 30)
         await erase(shared)
         await swept(shared.id)
         answered.set()

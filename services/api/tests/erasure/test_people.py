@@ -165,7 +165,7 @@ async def test_who_goes_while_a_workspace_of_theirs_is_being_erased_is_not_held_
         await job.execute("SELECT 1 FROM api.workspaces WHERE id = $1 FOR UPDATE", shared.id)
         await job.execute("DELETE FROM api.memberships WHERE workspace_id = $1", shared.id)
         going = asyncio.create_task(erase(person, account))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not going.done() and not await db.fetchval(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             ):

@@ -80,7 +80,7 @@ async def test_what_a_request_writes_that_was_let_in_before_goes_as_well(
     assert (await erase(shared.client, shared)).status_code == 204
 
     async def seen():
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await db.fetchval("SELECT seen_at IS NULL FROM api.erasures WHERE workspace_id = $1", shared.id):
                 await asyncio.sleep(0.01)
 

@@ -124,7 +124,7 @@ async def test_one_that_is_under_way_is_a_conflict_at_once(client, db, account):
     async with db.transaction():
         await db.execute("UPDATE api.projects SET name = name WHERE workspace_id = $1", account.workspace_id)
         waiting = asyncio.create_task(client.post(TASKS, json=body, headers=key()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await db.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"):
                 await asyncio.sleep(0.01)
         async with asyncio.timeout(2):
@@ -151,7 +151,7 @@ async def test_an_answer_counts_for_a_day_and_is_forgotten_then(app, client, db)
     await db.execute(late, timedelta(hours=25), ["old"])
     resources = app.state.resources
     running = asyncio.create_task(forgetting(resources.database, resources.wake, poll=0.02).run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await db.fetchval("SELECT count(*) FROM api.idempotency_keys WHERE key = 'old'"):
             await asyncio.sleep(0.02)
     running.cancel()

@@ -104,7 +104,7 @@ async def test_a_deleted_project_and_its_tasks_are_told(client):
     await client.delete(f"/api/v1/projects/{project['id']}")
     changes = await copy.page()
     assert ("project", project["id"]) in [(each["type"], each["id"]) for each in changes["deleted"]]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while copy.tasks:
             await copy.catch_up()
     await assert_the_same(copy, client)
@@ -354,7 +354,7 @@ async def renumber(app, **options):
 @pytest.mark.usefixtures("restored")
 async def test_syncs_come_to_an_end_among_rows_that_were_restored(client):
     copy = Copy(client, per_page=2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for _ in range(3):
             await copy.catch_up()
     assert copy.begun == 1

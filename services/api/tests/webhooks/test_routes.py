@@ -185,7 +185,7 @@ async def test_what_the_owner_refuses_is_refused_in_its_words(client, dispatcher
 
 async def test_only_webhooks_are_away_while_nobody_answers(client, nats_url, app):
     assert nats_url
-    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 10)
+    await asyncio.wait_for(app.state.resources.bus.ready.wait(), 60)
 
     answer = await client.get("/api/v1/webhooks")
 

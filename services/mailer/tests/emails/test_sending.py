@@ -97,7 +97,7 @@ async def test_two_replicas_mail_each_assignment_once(world, make, ada, workspac
     await world.settled(MAILER_PEOPLE)
     for _ in range(60):
         await world.publish(make.assigned(workspace, ada))
-    assert len(await sent(60, limit=30)) == 60
+    assert len(await sent(60, limit=60)) == 60
     ids = [message.id for post in posts for message in post.messages]
     assert len(ids) == len(set(ids)) == 60
 
@@ -110,7 +110,7 @@ async def test_a_mail_that_is_not_taken_is_tried_again_with_the_same_bytes(world
     await until(lambda: len(post.messages) == 1)
     await world.publish(make.user(ada, email="new@example.com", name="Countess", version=2))
     await world.settled(MAILER_PEOPLE)
-    await until(lambda: len(post.messages) == 2, limit=10)
+    await until(lambda: len(post.messages) == 2, limit=60)
     await world.rows("UPDATE mailer.emails SET due_at = now() WHERE attempts = 2")
 
     (shown,) = await sent()

@@ -162,7 +162,10 @@ class EmbeddedPostgres:
 
     def create_database(self, name: str, *, template: str = "template0") -> None:
         """Make a UTF-8 database unless there is one of that name."""
-        make = f"format('CREATE DATABASE %I TEMPLATE %I ENCODING %L', {_literal(name)}, {_literal(template)}, 'UTF8')"
+        how = "" if self._durable else " STRATEGY FILE_COPY"  # half the time, where nobody waits for the disk
+        make = (
+            f"format('CREATE DATABASE %I TEMPLATE %I ENCODING %L{how}', {_literal(name)}, {_literal(template)}, 'UTF8')"
+        )
         missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {_literal(name)})"
         self.sql(f"SELECT {make} WHERE {missing} \\gexec\n")
 

@@ -171,7 +171,7 @@ class ServiceWorld:
         return await self._asking[by].commands.ask(command, answer)
 
 
-async def until(condition: Callable[[], Any], limit: float = 15.0) -> Any:
+async def until(condition: Callable[[], Any], limit: float = 60.0) -> Any:
     """The first true value of a condition, sync or async; AssertionError when there is none within `limit` seconds."""
     deadline = time.monotonic() + limit
     while True:

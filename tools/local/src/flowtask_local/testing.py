@@ -17,8 +17,9 @@ NatsServerFactory = Callable[[str], EmbeddedNats]
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """One PostgreSQL for the run; make your own databases in it."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data", durable=False) as server:
+    """One PostgreSQL for the run; make your own databases in it. Nobody vacuums those that tests leave behind."""
+    data = tmp_path_factory.mktemp("postgres") / "data"
+    with EmbeddedPostgres(data, durable=False, settings={"autovacuum": "off"}) as server:
         yield server
 
 

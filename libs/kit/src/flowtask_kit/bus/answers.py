@@ -110,7 +110,12 @@ class Answers:
             except Exception as error:  # noqa: BLE001 - the other service gets an answer whatever happens here
                 reply = self._unexpected(command, error)
         status = reply.error.code if reply.error else "ok"
-        metrics.COMMANDS_ANSWERED.labels(command.verb, status).observe(time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        metrics.COMMANDS_ANSWERED.labels(command.verb, status).observe(seconds)
+        if seconds > command.deadline:
+            log.warning(
+                "command answered too late", command=command.bus_subject(), status=status, seconds=round(seconds, 2)
+            )
         return reply
 
     async def _perform(self, command: type[C], prepare: Preparing[C], body: bytes) -> Reply:

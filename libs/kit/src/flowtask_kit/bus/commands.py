@@ -44,16 +44,20 @@ class Changed(Generic[T]):
 
 
 class Commands:
-    """Sends commands and turns replies into answers or the errors of the shared tree."""
+    """Sends commands and turns replies into answers or the errors of the shared tree.
 
-    def __init__(self, bus: Bus) -> None:
+    A command is waited for `patience` times its deadline.
+    """
+
+    def __init__(self, bus: Bus, *, patience: float = 1.0) -> None:
         self._bus = bus
+        self._patience = patience
 
     async def ask(self, command: Command, answer: type[T]) -> T:
         """The other service's answer.
 
         Raises what that service refused with, and ServiceUnavailable when it does not answer within the command's
-        deadline, NATS is away or the answer makes no sense. Whether such a command took effect is unknown: repeat it with
+        deadline times our patience, NATS is away or the answer makes no sense. Whether such a command took effect is unknown: repeat it with
         its id.
         """
         return (await self.change(command, answer)).data
@@ -77,7 +81,7 @@ class Commands:
                 command.model_dump_json(by_alias=True, exclude_unset=True).encode(),
                 command.bus_subject(),
                 headers=traces.inject({}),
-                timeout=command.deadline,
+                timeout=command.deadline * self._patience,
             )
             return Reply.model_validate_json(message.body)
         except nats.errors.NoRespondersError as error:  # its service is not there, or not there yet

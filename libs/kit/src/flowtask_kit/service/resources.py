@@ -40,7 +40,7 @@ class Resources:
             direct=Direct(dsn, size=settings.database_pool_size, name=f"flowtask-{service.name}-direct"),
             bus=bus,
             wake=Wake(bus, service.name),
-            commands=Commands(bus),
+            commands=Commands(bus, patience=settings.command_patience),
         )
 
     def relay(self) -> Relay:
