@@ -1,6 +1,6 @@
 """Refusals of endpoint commands."""
 
-from flowtask_contracts.errors import Conflict, NotFound
+from flowtask_contracts.errors import Conflict, NotFound, ServiceUnavailable
 
 
 class EndpointNotFound(NotFound):
@@ -19,3 +19,24 @@ class WorkspaceIsErased(NotFound):
     """The workspace was erased after the request was let in."""
 
     message = "Workspace not found"
+
+
+class OverlapUnderWay(Conflict):
+    """Two secrets sign already, and a third one may not join them."""
+
+    message = (
+        "The previous secret still signs: end that at DELETE /webhooks/{webhookId}/secret/previous first, or rotate with "
+        "overlapSeconds 0, which ends both"
+    )
+
+
+class NoPreviousSecret(NotFound):
+    """The newest secret signs alone."""
+
+    message = "No previous secret signs for this webhook"
+
+
+class SecretUnreadable(ServiceUnavailable):
+    """No key of the ring opens the secret. That is ours to mend, or the owner takes another one."""
+
+    message = "The secret of this webhook cannot be read now; one that is rotated with overlapSeconds 0 takes its place"
