@@ -5,6 +5,7 @@ The form is that of the Standard Webhooks specification: `whsec_` and the base64
 
 import base64
 import binascii
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainSerializer, SecretStr
@@ -34,7 +35,7 @@ def decoded(secret: str) -> bytes:
 
 def is_weak(key: bytes) -> bool:
     """Whether nobody drew these bytes at random: few different ones, a block that is repeated, or a row of numbers."""
-    steps = {(after - before) % 256 for before, after in zip(key, key[1:], strict=False)}
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
     repeated = any(key[period:] == key[:-period] for period in range(1, len(key) // 2 + 1))
     return repeated or len(set(key)) < _FEWEST or len(steps) < _FEWEST
 

@@ -14,8 +14,10 @@ from .service import next_revision
 
 async def _wipe(resources: Resources, _slot: datetime) -> None:
     async with transaction(resources.database, resources.wake) as tx:
-        revision = await next_revision(tx)
-        for statement in queries.wipe_ended(utc_now(), revision):
+        now = utc_now()
+        if await tx.scalar(queries.some_ended(now)) is None:
+            return
+        for statement in queries.wipe_ended(now, await next_revision(tx)):
             await tx.execute(statement, execution_options={"synchronize_session": False})
 
 

@@ -61,6 +61,12 @@ def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
     return statement.order_by(Endpoint.id).limit(limit)
 
 
+def some_ended(now: datetime) -> Select[UUID]:
+    """An endpoint with a secret that `wipe_ended` forgets, if there is one."""
+    gone = Endpoint.deleted_at.is_not(None) & Endpoint.next_secret.is_not(None)
+    return select(Endpoint.id).where(or_(Endpoint.next_alone_at <= now, gone)).limit(1)
+
+
 def wipe_ended(now: datetime, revision: int) -> tuple[Update, ...]:
     """Forget the secrets whose overlap is over, and those that a version which knew of one secret left to deleted endpoints."""
     nothing = {"next_secret": null(), "next_alone_at": null()}

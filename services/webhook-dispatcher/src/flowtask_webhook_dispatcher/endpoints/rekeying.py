@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from flowtask_kit import logs
+from flowtask_kit import crashpoints, logs
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.database.engine import create_database
 from flowtask_kit.service.cli import outage_ends_the_process
@@ -49,6 +49,7 @@ def run_command(settings: DispatcherSettings) -> None:
     Raises InvalidKeyRing.
     """
     logs.configure("webhook-dispatcher", "error")
+    crashpoints.arm(settings.crashpoints)
     keyring = KeyRing.parse(settings.webhooks_secret_keys.get_secret_value())
     with outage_ends_the_process():
         done = asyncio.run(_all(settings, keyring))
