@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flowtask_webhook_dispatcher.endpoints.errors import NoPreviousSecret, OverlapUnderWay
+from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
 from flowtask_webhook_dispatcher.endpoints.models import Endpoint
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -6,11 +6,27 @@ from pydantic import Field
 
 from flowtask_contracts.base import Contract, Instant
 from flowtask_contracts.commands.webhooks import Done, WebhookCommand
+from flowtask_contracts.errors import Conflict, NotFound
 from flowtask_contracts.signing_secrets import OwnSecret
 
 DAY = 24 * 60 * 60
 LONGEST_OVERLAP = 7 * DAY
 """In seconds."""
+
+
+class OverlapUnderWay(Conflict):
+    """Two secrets sign already, and a third one may not join them."""
+
+    message = (
+        "The previous secret still signs: end that at DELETE /webhooks/{webhookId}/secret/previous first, or rotate with "
+        "overlapSeconds 0, which ends both"
+    )
+
+
+class NoPreviousSecret(NotFound):
+    """The newest secret signs alone."""
+
+    message = "No previous secret signs for this webhook"
 
 
 class EndpointSecret(Contract):

@@ -21,21 +21,6 @@ class WorkspaceIsErased(NotFound):
     message = "Workspace not found"
 
 
-class OverlapUnderWay(Conflict):
-    """Two secrets sign already, and a third one may not join them."""
-
-    message = (
-        "The previous secret still signs: end that at DELETE /webhooks/{webhookId}/secret/previous first, or rotate with "
-        "overlapSeconds 0, which ends both"
-    )
-
-
-class NoPreviousSecret(NotFound):
-    """The newest secret signs alone."""
-
-    message = "No previous secret signs for this webhook"
-
-
 class SecretUnreadable(ServiceUnavailable):
     """No key of the ring opens the secret. That is ours to mend, or the owner takes another one."""
 

@@ -7,12 +7,12 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBina
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
 from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, RetryOn, RetryPolicy
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 
 from ..database import Base
 from .breaker import Breaker
-from .errors import NoPreviousSecret, OverlapUnderWay
 from .policy import schedule_of
 
 
