@@ -59,5 +59,5 @@ Flag = Annotated[bool, BeforeValidator(_only_true_booleans)]
 
 DAY = 24 * 60 * 60
 
-Overlap = Annotated[int, BeforeValidator(_only_numbers), Field(ge=0, le=7 * DAY, examples=[3600])]
+Overlap = Annotated[int, Field(ge=0, le=7 * DAY, examples=[3600]), BeforeValidator(_only_numbers)]
 """For how long, in seconds, what is rotated goes on beside what takes its place; seven days at most."""
