@@ -11,9 +11,15 @@ import pytest
 from prometheus_client import REGISTRY
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from flowtask_contracts.commands import EndOverlap, RotateSecret
+from flowtask_contracts.commands import EndOverlap, GetEndpointSecret, RotateSecret
+from flowtask_contracts.errors import Conflict, FlowTaskError, ServiceUnavailable
 from flowtask_kit.ids import new_id
 from flowtask_webhook_dispatcher.keyring import KeyRing
+
+
+def whsec(length):
+    return "whsec_" + base64.b64encode(random.token_bytes(length)).decode()
+
 
 OTHER_RING = "other:b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVyb3Q="
 
@@ -110,7 +116,7 @@ async def test_every_replica_takes_each_change_at_once(receive, subscribe, chang
 
 @pytest.mark.usefixtures("replicas")
 async def test_a_secret_of_the_subscribers_own_signs(receive, subscribe, change, sent):
-    first, second = ("whsec_" + base64.b64encode(random.token_bytes(length)).decode() for length in (24, 64))
+    first, second = whsec(24), whsec(64)
     receiver = await receive()
     endpoint = await subscribe(receiver.url, secret=first)
     assert all(signed_by_one(request, first) for request in await sent(receiver, 3))
@@ -174,3 +180,37 @@ async def test_replicas_that_run_learn_nothing_of_a_new_key_and_go_on(serve, set
     both = f"{OTHER_RING},{settings().webhooks_secret_keys.get_secret_value()}"
     await serve(webhooks_secret_keys=both)
     assert all(signed_by_one(request, endpoint.secret) for request in await sent(receiver, 12))
+
+
+async def test_the_program_says_no_secret_whatever_it_does_with_it(
+    spawn, receive, subscribe, change, sent, sql, settings, until
+):
+    process = await spawn(FLOWTASK_LOG_LEVEL="debug", PYTHONASYNCIODEBUG="1")
+    receiver, own = await receive(), [whsec(32) for _ in range(3)]
+    endpoint = await subscribe(receiver.url, secret=own[0])
+    secrets = [*own, (await change(RotateSecret, endpoint, overlap_seconds=0)).secret]
+    await change(RotateSecret, endpoint, secret=own[1])
+    with pytest.raises(Conflict):
+        await change(RotateSecret, endpoint, secret=own[2])
+    await sent(receiver, 3)
+    assert (await change(GetEndpointSecret, endpoint)).secret == own[1]
+    await sql("ALTER TABLE webhooks.endpoints RENAME TO away")  # what fails here says a lot
+    with pytest.raises(FlowTaskError):
+        await change(RotateSecret, endpoint, secret=own[2], overlap_seconds=0)
+    with pytest.raises(FlowTaskError):
+        await subscribe(receiver.url, secret=own[2])
+    await sql("ALTER TABLE webhooks.away RENAME TO endpoints")
+    await sql(
+        "UPDATE webhooks.endpoints SET secret = secret || 'x', next_secret = secret || 'x', revision = revision + 1"
+    )
+    await sql("UPDATE webhooks.endpoint_revision SET revision = revision + 1")
+    with pytest.raises(ServiceUnavailable):
+        await change(GetEndpointSecret, endpoint)
+    await until(lambda: any("no key of the ring" in line for line in process.log_lines))
+    assert await asyncio.to_thread(process.terminate) == 0
+
+    said = "\n".join(process.log_lines)
+    assert said.count("command failed") == 2
+    keys = settings().webhooks_secret_keys.get_secret_value().partition(":")[2]
+    for each in (keys, *secrets):
+        assert each.removeprefix("whsec_") not in said

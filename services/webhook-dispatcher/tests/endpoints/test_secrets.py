@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from flowtask_contracts.commands import (
@@ -20,8 +21,11 @@ from flowtask_contracts.commands import (
     RotateSecret,
 )
 from flowtask_contracts.errors import Conflict, NotFound, ServiceUnavailable, ValidationFailed
+from flowtask_kit.database.transaction import transaction
 from flowtask_kit.ids import new_id, utc_now
 from flowtask_webhook_dispatcher.endpoints.jobs import WIPING
+from flowtask_webhook_dispatcher.endpoints.models import Endpoint
+from flowtask_webhook_dispatcher.erasure.service import begin
 from flowtask_webhook_dispatcher.keyring import KeyRing
 
 URL = "https://example.com/hook"
@@ -263,6 +267,16 @@ async def test_what_no_longer_signs_is_forgotten_within_the_hour(served, subscri
     assert RING.decrypt(kept.id, rows[kept.id]["secret"]) == kept.secret
     assert RING.decrypt(kept.id, rows[kept.id]["next_secret"]) == secrets[kept.id]
     assert rows[ended.id]["revision"] > rows[kept.id]["revision"]
+
+
+async def test_of_an_erased_workspace_nothing_that_signs_is_left(served, subscribe, secret_of, workspace):
+    await secret_of.rotate(await subscribe(URL))
+    resources = served.app.state.resources
+    async with transaction(resources.database, resources.wake) as tx:
+        await begin(tx, workspace)
+        await tx.flush()
+        [row] = (await tx.execute(select(Endpoint.secret, Endpoint.next_secret, Endpoint.next_alone_at))).all()
+        assert tuple(row) == (None, None, None)
 
 
 async def test_a_weak_secret_is_refused_by_the_owner_of_endpoints_too(served, api, workspace):
