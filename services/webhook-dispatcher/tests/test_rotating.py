@@ -114,6 +114,18 @@ async def test_every_replica_takes_each_change_at_once(receive, subscribe, chang
         first = third
 
 
+@pytest.mark.parametrize("ending", [0, 1])
+async def test_whichever_replica_is_left_alone_has_taken_the_change(replicas, receive, subscribe, change, sent, ending):
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url)
+    assert all(signed_by_one(request, endpoint.secret) for request in await sent(receiver))
+    new = (await change(RotateSecret, endpoint)).secret
+    await replicas[ending].stop()
+    assert all(signed_by_both(request, endpoint.secret, new) for request in await sent(receiver))
+    await change(EndOverlap, endpoint)
+    assert all(signed_by_one(request, new, endpoint.secret) for request in await sent(receiver))
+
+
 @pytest.mark.usefixtures("replicas")
 async def test_a_secret_of_the_subscribers_own_signs(receive, subscribe, change, sent):
     first, second = whsec(24), whsec(64)
