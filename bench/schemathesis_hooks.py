@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from base64 import b64encode
 from functools import cache
 from typing import Any
 from urllib.error import HTTPError
@@ -50,6 +51,8 @@ def _keep_rules_of_bodies(body: dict[str, Any]) -> None:
         body["url"] = f"https://example.com/{quote(body['url'].partition('://')[2])[:1000]}"  # most names are no host
     if body.get("expiresAt"):
         body["expiresAt"] = "2999-01-01T00:00:00Z"  # only what lies in the future is one
+    if body.get("secret"):
+        body["secret"] = "whsec_" + b64encode(os.urandom(32)).decode()  # one that is easy to guess is refused
     if "timeZone" in body:
         body["timeZone"] = "Europe/Berlin"  # names are those of a database
     if "token" in body:

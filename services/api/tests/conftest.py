@@ -367,7 +367,7 @@ class OtherService:
     """Answers commands with what a test puts into `answers`, and keeps what was asked; `before` runs before each answer,
     `after` between answering and sending it. Many are answered at the same time.
 
-    Like a real one it answers a command that it has carried out as it did the first time, and says so.
+    Like a real one it answers a command that it has carried out as it did the first time, without the secret, and says so.
     """
 
     def __init__(self) -> None:
@@ -398,7 +398,8 @@ class OtherService:
         else:
             reply = {"data": answer}
             if command is not None:
-                self.done[command] = answer
+                shown = isinstance(answer, dict) and answer.get("secret") is not None
+                self.done[command] = {**answer, "secret": None, "secretShown": True} if shown else answer
         if self.after is not None:
             await self.after()
         await message.respond(orjson.dumps(reply))

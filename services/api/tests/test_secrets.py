@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from uuid import UUID
@@ -15,6 +16,10 @@ from flowtask_contracts.base import rfc3339
 from flowtask_kit.ids import new_id, utc_now
 
 HOOK = {"url": "https://example.com/hook", "events": ["*"]}
+OWN = [f"whsec_{b64encode(bytes((7 * n + m * m) % 251 for m in range(32))).decode()}" for n in range(1, 3)]
+"""Secrets that people choose for their webhooks."""
+WEAK = f"whsec_{b64encode(b'5ec3e7' * 6).decode()}"
+"""One that is refused."""
 STRAY = "ft_" + "5ec3e7" * 10 + "beef"
 """A key that exists nowhere, and is sent where keys do not belong."""
 
@@ -133,8 +138,45 @@ async def failing(client, db):
             await db.execute(f"ALTER TABLE api.away RENAME TO {table}")
 
 
+async def with_webhooks(client):
+    """Secrets that come from the dispatcher, and that go to it; its answers make sense one time in three."""
+    first, second = OWN
+    where = f"/api/v1/webhooks/{UUID(int=2)}"
+    requests = (
+        *(("POST", "/api/v1/webhooks", body) for body in (HOOK, {**HOOK, "secret": first}, HOOK)),
+        *(("POST", f"{where}/rotate-secret", body) for body in ({"secret": second}, {}, {"secret": second})),
+        *(("GET", f"{where}/secret", None) for _ in range(3)),
+        *(("DELETE", f"{where}/secret/previous", None) for _ in range(3)),
+        ("POST", "/api/v1/webhooks", {**HOOK, "secret": WEAK}),
+        ("POST", f"{where}/rotate-secret", {"secret": WEAK}),
+        ("POST", f"{where}/rotate-secret", {"secret": [second]}),
+        ("POST", f"{where}/rotate-secret", {"secret": second, "overlapSeconds": second}),
+        ("PATCH", where, {"secret": second}),
+    )
+    answers = [
+        await client.request(method, path, json=body, headers={} if method == "GET" else {"Idempotency-Key": f"h{n}"})
+        for n, (method, path, body) in enumerate(requests)
+    ]
+    assert [each.status_code for each in answers] == [
+        201,
+        *[503] * 2,
+        200,
+        200,
+        503,
+        200,
+        200,
+        503,
+        204,
+        204,
+        503,
+        *[400] * 5,
+    ]
+    refused = "".join(each.text for each in answers if each.status_code >= 400)
+    assert not any(secret.removeprefix("whsec_") in refused for secret in (*OWN, WEAK))
+
+
 async def test_no_secret_is_in_logs_traces_metrics_or_tables(program, collector, dispatcher, account, db):
-    url, keys = program.url, [account.key, STRAY]
+    url, keys = program.url, [account.key, STRAY, *OWN, WEAK]
     async with httpx2.AsyncClient(base_url=url, headers=account.headers) as client:
         for number in range(2):
             made = await client.post("/api/v1/api-keys", json={"name": "K"}, headers={"Idempotency-Key": "made"})
@@ -144,11 +186,7 @@ async def test_no_secret_is_in_logs_traces_metrics_or_tables(program, collector,
         renewed = await client.post(f"/api/v1/api-keys/{key['id']}/rotate", headers={"Idempotency-Key": "renewed"})
         keys.append(renewed.json()["data"]["key"])
         await client.patch(f"/api/v1/api-keys/{key['id']}", json={"name": "L"})
-        statuses = [
-            (await client.post("/api/v1/webhooks", json=HOOK, headers={"Idempotency-Key": f"h{n}"})).status_code
-            for n in range(3)
-        ]
-        assert statuses == [201, 503, 503]
+        await with_webhooks(client)
         await failing(client, db)
         for key in (account.key, STRAY):
             await misplaced(url, key)
@@ -167,7 +205,7 @@ async def test_no_secret_is_in_logs_traces_metrics_or_tables(program, collector,
     kept += [row["body"] for row in await db.fetch("SELECT body FROM api.idempotency_keys WHERE body IS NOT NULL")]
     kept += [row["payload"] for row in await db.fetch("SELECT payload FROM api.outbox")]
     assert len(kept) > 6
-    assert len(dispatcher) == 3
+    assert len(dispatcher) == 12
     everything = {"logs": said, "traces": traced, "metrics": metrics, "tables": b"\n".join(kept)}
     for place, text in everything.items():
         for secret in (*keys, *dispatcher):

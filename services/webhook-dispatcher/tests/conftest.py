@@ -3,12 +3,14 @@
 import asyncio
 import inspect
 import socket
+import sysconfig
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -30,6 +32,8 @@ from flowtask_kit.bus.connection import inbox_prefix
 from flowtask_kit.ids import new_id, utc_now
 from flowtask_kit.service.resources import Resources
 from flowtask_kit.settings import ServiceSettings
+from flowtask_local.ports import free_port
+from flowtask_local.services import ServiceProcess
 from flowtask_local.testing import nats_server, nats_server_factory, postgres_server  # noqa: F401 - fixtures
 from flowtask_webhook_dispatcher.app import create_app
 from flowtask_webhook_dispatcher.database import MIGRATIONS
@@ -362,6 +366,39 @@ async def serve(settings, resolve):
             return SimpleNamespace(app=app, stop=replica.aclose)
 
         yield start
+
+
+@pytest.fixture
+async def spawn(settings, tmp_path):
+    """Start the real program as its image does; it is ready when this returns."""
+    program = Path(sysconfig.get_path("scripts")) / "flowtask-webhook-dispatcher"
+    started = []
+
+    async def start(**more):
+        told = settings()
+        port = free_port()
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            "FLOWTASK_DATABASE_URL": told.database_url.get_secret_value(),
+            "FLOWTASK_NATS_URL": told.nats_url.get_secret_value(),
+            "FLOWTASK_PORT": str(port),
+            "FLOWTASK_WEBHOOKS_SECRET_KEYS": told.webhooks_secret_keys.get_secret_value(),
+            "FLOWTASK_WEBHOOKS_ALLOW_HTTP": "true",
+            "FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8",
+            "FLOWTASK_WEBHOOKS_PORTS": "1-65535",
+            **more,
+        }
+        process = ServiceProcess(f"replica-{len(started)}", [program, "serve"], env=env, port=port, cwd=tmp_path)
+        started.append(process)
+        process.start()
+        await asyncio.to_thread(process.wait_ready)
+        return process
+
+    yield start
+    for process in started:
+        await asyncio.to_thread(process.close)
 
 
 @pytest.fixture

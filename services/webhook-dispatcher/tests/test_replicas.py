@@ -1,56 +1,19 @@
 """Several replicas, and their end: as real processes of the service's own program."""
 
 import asyncio
-import sysconfig
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit.ids import new_id
-from flowtask_local.ports import free_port
-from flowtask_local.services import ServiceProcess
 
 
 @pytest.fixture
 def topology():
     """The real one, but for the time after which a dead replica's messages go to another: 30 seconds are long in a test."""
     return replace(FLOWTASK, durables=tuple(replace(durable, ack_wait=4) for durable in FLOWTASK.durables))
-
-
-@pytest.fixture
-async def spawn(settings, tmp_path):
-    """Start the real program as its image does; it is ready when this returns."""
-    program = Path(sysconfig.get_path("scripts")) / "flowtask-webhook-dispatcher"
-    started = []
-
-    async def start(**more):
-        told = settings()
-        port = free_port()
-        env = {
-            "PATH": "/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",
-            "FLOWTASK_DATABASE_URL": told.database_url.get_secret_value(),
-            "FLOWTASK_NATS_URL": told.nats_url.get_secret_value(),
-            "FLOWTASK_PORT": str(port),
-            "FLOWTASK_WEBHOOKS_SECRET_KEYS": told.webhooks_secret_keys.get_secret_value(),
-            "FLOWTASK_WEBHOOKS_ALLOW_HTTP": "true",
-            "FLOWTASK_WEBHOOKS_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8",
-            "FLOWTASK_WEBHOOKS_PORTS": "1-65535",
-            **more,
-        }
-        process = ServiceProcess(f"replica-{len(started)}", [program, "serve"], env=env, port=port, cwd=tmp_path)
-        started.append(process)
-        process.start()
-        await asyncio.to_thread(process.wait_ready)
-        return process
-
-    yield start
-    for process in started:
-        await asyncio.to_thread(process.close)
 
 
 async def test_at_its_end_a_replica_hands_back_what_was_not_sent_and_another_sends_it_at_once(

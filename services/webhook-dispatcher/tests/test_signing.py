@@ -68,3 +68,58 @@ def test_a_new_secret_holds_32_bytes_and_is_never_the_same(secret):
     assert secret.startswith("whsec_")
     assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
     assert new_secret() != secret
+
+
+@pytest.fixture
+def changing(secret):
+    """Headers while this secret gives way to another one, at a time; and that other one."""
+    other = new_secret()
+
+    def make(timestamp=1_700_000_000, until=1_700_000_060.5):
+        key = SigningKey.of(secret).until(datetime.fromtimestamp(until, UTC), SigningKey.of(other))
+        named = {"event": "task.created", "event_id": EVENT, "delivery_id": EVENT}
+        found = signed_headers(key, timestamp=timestamp, body=BODY, **named)
+        return [(name.decode(), value.decode()) for name, value in found]
+
+    return make, other
+
+
+EVENT = uuid4()
+
+
+def test_while_a_secret_is_changed_both_sign_and_the_own_header_stays_with_the_old_one(secret, changing):
+    make, other = changing
+    old, new, both = (
+        headers_of(secret, event_id=EVENT, timestamp=1_700_000_000),
+        headers_of(other, event_id=EVENT, timestamp=1_700_000_000),
+        dict(make()),
+    )
+    assert len(make()) == len(both)
+    assert both["webhook-signature"] == f"{old['webhook-signature']} {new['webhook-signature']}"
+    assert both["X-FlowTask-Signature"] == old["X-FlowTask-Signature"]
+    assert both["X-FlowTask-Signature-Next"] == new["X-FlowTask-Signature"]
+
+
+def test_a_standard_webhooks_library_verifies_with_either_secret(secret, changing):
+    make, other = changing
+    now = int(datetime.now(UTC).timestamp())
+    headers = dict(make(now, now + 60))
+    for each in (secret, other):
+        assert Webhook(each).verify(BODY, headers)["event"] == "task.created"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(new_secret()).verify(BODY, headers)
+
+
+@pytest.mark.parametrize(("timestamp", "alone"), [(1_700_000_060, False), (1_700_000_061, True), (1_800_000_000, True)])
+def test_from_its_moment_on_the_new_secret_signs_alone_without_anybody_doing_anything(changing, timestamp, alone):
+    make, other = changing
+    headers = dict(make(timestamp))
+    expected = headers_of(other, event_id=EVENT, timestamp=timestamp, delivery_id=EVENT)
+    assert (headers == expected) is alone
+    assert ("X-FlowTask-Signature-Next" in headers) is not alone
+
+
+def test_a_key_shows_no_secret(secret):
+    key = SigningKey.of(secret).until(datetime.now(UTC), SigningKey.of(new_secret()))
+    assert secret not in repr(key)
+    assert str(base64.b64decode(secret.removeprefix("whsec_"))) not in repr(key)

@@ -1,6 +1,10 @@
+from datetime import UTC, datetime
+from uuid import uuid4
+
 import pytest
 
 from flowtask_local.signatures import both_hold, flowtask_holds, standard_holds
+from flowtask_webhook_dispatcher.signing import SigningKey, signed_headers
 
 SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="
 
@@ -14,6 +18,20 @@ def test_signatures_of_an_independent_library_hold(signed):
     assert both_hold(SECRET, headers, body)
     rotated = headers | {"webhook-signature": f"v1,AAAA {headers['webhook-signature']}"}
     assert standard_holds(SECRET, rotated, body)
+
+
+def test_while_a_secret_is_changed_either_one_holds_and_no_third():
+    old, new = SECRET, "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVyb3Q="
+    key = SigningKey.of(old).until(datetime(2999, 1, 1, tzinfo=UTC), SigningKey.of(new))
+    made = signed_headers(key, event="a", event_id=uuid4(), delivery_id=uuid4(), timestamp=1, body=b"{}")
+    headers = {name.decode().lower(): value.decode() for name, value in made}
+
+    assert both_hold(old, headers, b"{}")
+    assert both_hold(new, headers, b"{}")
+    assert not both_hold(new.replace("b3Ro", "b3Rp"), headers, b"{}")
+    del headers["x-flowtask-signature-next"]
+    assert both_hold(old, headers, b"{}")
+    assert not both_hold(new, headers, b"{}")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from .settings import ApiSettings
 from .sync import routes as sync
 from .sync.loop import burying
 from .tasks import routes as tasks
-from .webhooks import deliveries
+from .webhooks import deliveries, secrets
 from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
@@ -48,6 +48,7 @@ _ROUTERS = (
     projects.router,
     sync.router,
     webhooks.router,
+    secrets.router,
     deliveries.router,
     api_keys.router,
     accounts.router,

@@ -25,6 +25,7 @@ NEW = {
     "members": {"role": "member"},
     "me": {"name": "N"},
     "rotate": {},
+    "rotate-secret": {},
     "retry": None,
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
@@ -95,6 +96,7 @@ async def services(other_service):
         found[name].answers = dict.fromkeys(
             (
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
+                *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event"),
             ),
             NotFound(),
@@ -298,4 +300,5 @@ async def test_a_member_does_nothing_that_needs_admin_and_an_admin_nothing_that_
                 assert orjson.loads(answer.content)["data"] is None
     if role == "member":
         changing = {"create-endpoint", "update-endpoint", "delete-endpoint", "retry-delivery"}
-        assert not changing & {verb for service in services.values() for verb, _ in service.asked}
+        telling = {"get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"}
+        assert not (changing | telling) & {verb for service in services.values() for verb, _ in service.asked}

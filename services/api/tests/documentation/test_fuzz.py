@@ -21,6 +21,15 @@ SEED = 20261122
 EXAMPLES = 1
 
 
+SECRET = {"secret": "whsec_x", "previousSecretUntil": None}
+OF_ANY_ENDPOINT = {
+    "get-endpoint-secret": SECRET,
+    "rotate-endpoint-secret": SECRET,
+    "endpoint-health": {"circuit": "closed", "windows": []}
+    | dict.fromkeys(("heldUntil", "disabledAt", "disabledReason")),
+}
+
+
 class Endpoints:
     """The service that owns webhooks, as far as its answers tell: what was created is there until it is deleted."""
 
@@ -45,9 +54,7 @@ class Endpoints:
             kept |= {name: asked[name] for name in ("url", "events", "description", "active") if name in asked}
         if verb == "delete-endpoint":
             del self.kept[kept["id"]]
-        if verb == "endpoint-health":
-            return {"circuit": "closed", "windows": []} | dict.fromkeys(("heldUntil", "disabledAt", "disabledReason"))
-        return kept
+        return OF_ANY_ENDPOINT.get(verb, kept)
 
     def _listed(self, verb: str, asked: dict[str, Any]) -> Any:
         if verb == "list-endpoints":

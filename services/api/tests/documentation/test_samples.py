@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
@@ -29,10 +30,13 @@ def new_secret():
 SECRET = new_secret()
 
 
-def signed(secret=SECRET, body=BODY, age=0):
+def signed(secret=SECRET, body=BODY, age=0, successor=None):
     """The headers of a webhook, by lower-case name, as the dispatcher signs it."""
+    key = SigningKey.of(secret)
+    if successor is not None:
+        key = key.until(datetime.now(UTC) + timedelta(hours=1), SigningKey.of(successor))
     made = signed_headers(
-        SigningKey.of(secret),
+        key,
         event="task.completed",
         event_id=uuid4(),
         delivery_id=uuid4(),
@@ -42,20 +46,16 @@ def signed(secret=SECRET, body=BODY, age=0):
     return {name.decode().lower(): value.decode() for name, value in made}
 
 
-def rotating():
-    """Headers as they are while the secret is being changed: another signature stands first."""
-    headers = signed()
-    headers["webhook-signature"] = f"{signed(new_secret())['webhook-signature']} {headers['webhook-signature']}"
-    return headers
-
-
 def changed(name, value):
     return {**signed(), name: value}
 
 
 CASES = {
     "good": (signed, BODY, True),
-    "while the secret is changed": (rotating, BODY, True),
+    "while the secret gives way to another": (lambda: signed(successor=new_secret()), BODY, True),
+    "while the secret takes the place of another": (lambda: signed(new_secret(), successor=SECRET), BODY, True),
+    "while two other secrets sign": (lambda: signed(new_secret(), successor=new_secret()), BODY, False),
+    "another body while the secret is changed": (lambda: signed(successor=new_secret()), BODY + b" ", False),
     "four minutes old": (lambda: signed(age=240), BODY, True),
     "another body": (signed, BODY.replace(b"completed", b"deleted"), False),
     "a newline less": (signed, BODY.rstrip(), False),
@@ -200,6 +200,15 @@ def test_the_sample_for_the_shell_refuses_a_time_that_is_none(timestamp, tmp_pat
     )
     assert (done.returncode, done.stderr) == (1, b"no timestamp\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_sample_for_the_signature_of_the_body_while_the_secret_is_changed():
+    old, new = SECRET, new_secret()
+    headers = signed(old, successor=new)
+    verify_body(old, headers["x-flowtask-signature"], BODY)
+    verify_body(new, headers["x-flowtask-signature-next"], BODY)
+    with pytest.raises(ValueError, match="does not match"):
+        verify_body(new, headers["x-flowtask-signature"], BODY)
 
 
 def test_the_sample_for_the_signature_of_the_body():

@@ -28,6 +28,7 @@ ENDPOINT: dict[str, Any] = {
     "heldUntil": None,
     "disabledAt": None,
     "disabledReason": None,
+    "previousSecretUntil": None,
     "createdBy": str(new_id()),
     "createdAt": rfc3339(utc_now()),
     "updatedAt": rfc3339(utc_now()),
@@ -86,6 +87,7 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
         "rateLimit": None,
         "ratePeriodSeconds": 1,
         "maxConcurrency": None,
+        "secret": None,
     }
     shown = await client.get(created.headers["location"])
     assert shown.json() == {"data": ENDPOINT, "meta": None, "error": None}

@@ -3,10 +3,11 @@
 from flowtask_kit.schedule.jobs import Job
 
 from .deliveries.jobs import history_jobs
+from .endpoints.jobs import WIPING
 from .health.jobs import FORGETTING
 from .settings import DispatcherSettings
 
 
 def jobs_of(settings: DispatcherSettings) -> tuple[Job, ...]:
     """Every job, done once per cluster."""
-    return (*history_jobs(settings), FORGETTING)
+    return (*history_jobs(settings), FORGETTING, WIPING)

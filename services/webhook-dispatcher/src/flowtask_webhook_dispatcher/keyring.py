@@ -18,7 +18,12 @@ class InvalidKeyRing(ValueError):
 
 
 class CannotDecrypt(Exception):
-    """No key of the ring opens this ciphertext for this row."""
+    """No key of the ring opens this ciphertext for this row. `key_id` is the one that it was encrypted under, as it is told."""
+
+    def __init__(self, endpoint_id: UUID, key_id: str) -> None:
+        super().__init__(f"no key of the ring opens a secret of endpoint {endpoint_id}; it is under the key {key_id!r}")
+        self.endpoint_id = endpoint_id
+        self.key_id = key_id
 
 
 class KeyRing:
@@ -29,6 +34,16 @@ class KeyRing:
             raise InvalidKeyRing("the key ring is empty")
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._current = next(iter(keys))
+
+    @property
+    def current(self) -> str:
+        """The id of the key that encrypts."""
+        return self._current
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The ids of the keys that only decrypt."""
+        return tuple(self._keys)[1:]
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
@@ -55,13 +70,19 @@ class KeyRing:
     def decrypt(self, endpoint_id: UUID, stored: bytes) -> str:
         """The secret; CannotDecrypt if its key is not in the ring or the row is another's."""
         end = 1 + (stored[0] if stored else 0)
-        key = self._keys.get(stored[1:end].decode("ascii", "replace"))
+        key_id = key_of(stored)
+        key = self._keys.get(key_id)
         if key is None:
-            raise CannotDecrypt(f"the key of endpoint {endpoint_id} is not in the ring")
+            raise CannotDecrypt(endpoint_id, key_id)
         try:
             return key.decrypt(stored[end : end + _NONCE], stored[end + _NONCE :], _bound_to(endpoint_id)).decode()
         except (InvalidTag, ValueError):
-            raise CannotDecrypt(f"the secret of endpoint {endpoint_id} does not open") from None
+            raise CannotDecrypt(endpoint_id, key_id) from None
+
+
+def key_of(stored: bytes) -> str:
+    """The id of the key that a ciphertext says it was encrypted under."""
+    return stored[1 : 1 + (stored[0] if stored else 0)].decode("ascii", "replace")
 
 
 def _bound_to(endpoint_id: UUID) -> bytes:

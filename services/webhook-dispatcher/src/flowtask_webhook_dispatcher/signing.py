@@ -6,7 +6,9 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 USER_AGENT = b"FlowTask-Webhooks/1.0"
@@ -14,32 +16,58 @@ USER_AGENT = b"FlowTask-Webhooks/1.0"
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A secret in the two forms it signs with: the decoded bytes, and the whole string."""
+    """A secret in the two forms it signs with: the decoded bytes, and the whole string.
 
-    decoded: bytes
-    whole: bytes
+    While it is being changed there is a `successor`, which signs beside it, and from `alone_at` on, in Unix seconds, instead.
+    """
+
+    decoded: bytes = field(repr=False)
+    whole: bytes = field(repr=False)
+    successor: "SigningKey | None" = None
+    alone_at: float = math.inf
 
     @classmethod
     def of(cls, secret: str) -> "SigningKey":
         """The key of a `whsec_<base64>` secret."""
         return cls(base64.b64decode(secret.removeprefix("whsec_")), secret.encode())
 
+    def until(self, alone_at: datetime, successor: "SigningKey") -> "SigningKey":
+        """This key, with another one beside it that takes its place at that moment."""
+        return replace(self, successor=successor, alone_at=alone_at.timestamp())
+
 
 def signed_headers(
     key: SigningKey, *, event: str, event_id: UUID, delivery_id: UUID, timestamp: int, body: bytes
 ) -> list[tuple[bytes, bytes]]:
-    """All headers of a webhook request but the framing ones; `timestamp` is the attempt's, in Unix seconds."""
+    """All headers of a webhook request but the framing ones; `timestamp` is the attempt's, in Unix seconds.
+
+    Under a key with a successor `webhook-signature` is of both, and X-FlowTask-Signature-Next of the successor.
+    """
+    successor = key.successor
+    if successor is not None and timestamp >= key.alone_at:
+        key, successor = successor, None
     message_id = str(event_id).encode()
     stamp = b"%d" % timestamp
-    standard = hmac.digest(key.decoded, b"%b.%b.%b" % (message_id, stamp, body), hashlib.sha256)
-    own = hmac.digest(key.whole, body, hashlib.sha256)
-    return [
+    signed = b"%b.%b.%b" % (message_id, stamp, body)
+    headers = [
         (b"Content-Type", b"application/json"),
         (b"User-Agent", USER_AGENT),
         (b"X-FlowTask-Event", event.encode()),
         (b"X-FlowTask-Delivery", str(delivery_id).encode()),
-        (b"X-FlowTask-Signature", b"sha256=" + own.hex().encode()),
+        (b"X-FlowTask-Signature", _own(key, body)),
         (b"webhook-id", message_id),
         (b"webhook-timestamp", stamp),
-        (b"webhook-signature", b"v1," + base64.b64encode(standard)),
+        (b"webhook-signature", _standard(key, signed)),
     ]
+    if successor is not None:
+        headers[-1] = (b"webhook-signature", b"%b %b" % (headers[-1][1], _standard(successor, signed)))
+        headers.append((b"X-FlowTask-Signature-Next", _own(successor, body)))
+    return headers
+
+
+def _standard(key: SigningKey, signed: bytes) -> bytes:
+    return b"v1," + base64.b64encode(hmac.digest(key.decoded, signed, hashlib.sha256))
+
+
+def _own(key: SigningKey, body: bytes) -> bytes:
+    return b"sha256=" + hmac.digest(key.whole, body, hashlib.sha256).hex().encode()

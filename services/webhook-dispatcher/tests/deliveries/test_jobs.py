@@ -158,7 +158,12 @@ async def test_the_service_runs_its_jobs_and_tells_the_size_of_its_history(serve
 
 
 async def _names(sql, statement):
-    return [row["job"] for row in await sql(statement)] == ["attempt-counts", "partitions", "retention"]
+    return [row["job"] for row in await sql(statement)] == [
+        "attempt-counts",
+        "ended-secrets",
+        "partitions",
+        "retention",
+    ]
 
 
 def test_operators_list_the_jobs_and_run_one(settings):
@@ -176,6 +181,6 @@ def test_operators_list_the_jobs_and_run_one(settings):
     assert "never run" in call("jobs").stdout
     assert call("run-job", "retention").stdout == "retention: done\n"
     lines = call("jobs").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["JOB", "partitions", "retention", "attempt-counts"]
+    assert [line.split()[0] for line in lines] == ["JOB", "partitions", "retention", "attempt-counts", "ended-secrets"]
     assert "20 0 * * *" in lines[2]
     assert "done" in lines[2]

@@ -1,12 +1,15 @@
 import asyncio
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from flowtask_kit.ids import new_id
 from flowtask_webhook_dispatcher.endpoints.directory import Directory
 from flowtask_webhook_dispatcher.keyring import KeyRing, new_secret
+from flowtask_webhook_dispatcher.signing import SigningKey
 
 RING = KeyRing.parse("test:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=")
 
@@ -136,3 +139,49 @@ async def test_an_endpoint_whose_url_is_no_longer_allowed_has_no_target(pool, wr
         await strict.refresh(connection)
     assert strict.get(plain).target is None
     assert strict.get(secure).target.host == "example.com"
+
+
+async def test_of_what_cannot_be_read_it_is_said_once_how_much_under_which_keys(
+    directory, refresh, write, workspace, pool
+):
+    lost = [await write(workspace, secret=b"\x04gone" + bytes(40)) for _ in range(12)]
+    await write(workspace)
+    with capture_logs() as logged:
+        await refresh()
+    assert directory.unreadable == dict.fromkeys(lost, "gone")
+    [line] = [each for each in logged if "no key of the ring" in each["event"]]
+    assert (line["log_level"], line["endpoints"], line["missing_keys"]) == ("error", 12, ["gone"])
+    assert line["keys_of_the_ring"] == ["test"]
+    assert len(line["endpoint_ids"]) == 10
+
+    await change(pool, lost[0], "deleted_at = now(), secret = NULL")
+    async with pool.acquire() as connection:
+        sealed = RING.encrypt(lost[1], new_secret())
+        await connection.execute("UPDATE webhooks.endpoints SET secret = $2 WHERE id = $1", lost[1], sealed)
+    await change(pool, lost[1], "active = true")
+    with capture_logs() as logged:
+        await refresh()
+    assert directory.unreadable.keys() == set(lost[2:])
+    assert directory.get(lost[1]).key is not None
+    assert logged == []
+
+
+async def test_while_a_secret_is_changed_a_receiver_has_both_and_neither_if_one_cannot_be_read(
+    directory, refresh, write, workspace, pool
+):
+    endpoint, broken, usual = [await write(workspace) for _ in range(3)]
+    following = new_secret()
+    for each, stored in ((endpoint, RING.encrypt(endpoint, following)), (broken, b"\x04gone" + bytes(40))):
+        async with pool.acquire() as connection:
+            await connection.execute(
+                "UPDATE webhooks.endpoints SET next_secret = $2, next_alone_at = '2030-01-01' WHERE id = $1",
+                each,
+                stored,
+            )
+    await refresh()
+    key = directory.get(endpoint).key
+    assert key.successor == SigningKey.of(following)
+    assert key.alone_at == datetime(2030, 1, 1, tzinfo=UTC).timestamp()
+    assert directory.get(broken).key is None
+    assert directory.unreadable == {broken: "gone"}
+    assert directory.get(usual).key.successor is None

@@ -12,8 +12,12 @@ from collections.abc import Mapping
 _PREFIX = "whsec_"
 
 
+_OWN = ("x-flowtask-signature", "x-flowtask-signature-next")
+"""The second is there while a secret is being changed: it is of the new one, the first of the old one."""
+
+
 def both_hold(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether both signatures are of these bytes; header names in lower case."""
+    """Whether this secret has signed these bytes in both ways, alone or beside another one; header names in lower case."""
     return standard_holds(secret, headers, body) and flowtask_holds(secret, headers, body)
 
 
@@ -30,6 +34,6 @@ def standard_holds(secret: str, headers: Mapping[str, str], body: bytes) -> bool
 
 
 def flowtask_holds(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether `X-FlowTask-Signature` is of these bytes, under the whole secret string; header names in lower case."""
+    """Whether FlowTask's own signature, or the next one, is of these bytes, under the whole secret string."""
     expected = "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
-    return hmac.compare_digest(headers.get("x-flowtask-signature", "").encode(), expected.encode())
+    return any(hmac.compare_digest(headers.get(name, "").encode(), expected.encode()) for name in _OWN)

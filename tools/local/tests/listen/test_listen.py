@@ -124,6 +124,21 @@ def test_an_app_that_does_not_run_is_said_and_fails_the_attempt(flowtask, listen
     )
 
 
+def test_a_secret_that_is_changed_meanwhile_is_learned_and_either_one_verifies(flowtask, listen, eventually):
+    listener = listen("--json")
+    [endpoint] = flowtask.endpoints()
+    old = listener.secret
+    new = flowtask.ask("POST", f"/webhooks/{endpoint}/rotate-secret", {})["secret"]
+    flowtask.make_task("while both sign")
+    eventually(lambda: len(listener.rows(verified=True)) == 1)
+    eventually(lambda: listener.secret == new != old, timeout=20)
+    assert any("The signing secret was changed" in line for line in listener.err)
+    flowtask.ask("DELETE", f"/webhooks/{endpoint}/secret/previous")
+    flowtask.make_task("under the new one alone")
+    eventually(lambda: len(listener.rows()) == 2)
+    assert [row["verified"] for row in listener.rows()] == [True, True]
+
+
 def test_a_forged_webhook_is_shown_refused_and_not_forwarded(flowtask, listen, app, signed, eventually):
     listener = listen("--json", "--forward", app.url)
     [endpoint] = flowtask.endpoints().values()
@@ -252,7 +267,8 @@ def test_an_endpoint_removed_behind_its_back_is_made_again(flowtask, eventually)
     [endpoint] = flowtask.endpoints()
     flowtask.ask("DELETE", f"/webhooks/{endpoint}")
     eventually(lambda: len(secrets) == 2)
-    assert subscription.secret == secrets[1] != secrets[0]
+    assert subscription.secrets == (secrets[1],)
+    assert secrets[1] != secrets[0]
     assert len(flowtask.endpoints()) == len(flowtask.records()) == 1
     stopping.set()
     keeping.result(10)

@@ -4,6 +4,7 @@ from flowtask_contracts.commands.api import Snapshot
 from flowtask_contracts.commands.billing import GetSubscription
 from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceCommand
 from flowtask_contracts.commands.mailer import GetEmail, ListEmails
+from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -28,6 +29,9 @@ COMMANDS: tuple[type[Command], ...] = (
     RetryDelivery,
     EraseEvent,
     GetEndpointHealth,
+    GetEndpointSecret,
+    RotateSecret,
+    EndOverlap,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -39,17 +43,20 @@ __all__ = [
     "Command",
     "CreateEndpoint",
     "DeleteEndpoint",
+    "EndOverlap",
     "EraseEvent",
     "GetDelivery",
     "GetEmail",
     "GetEndpoint",
     "GetEndpointHealth",
+    "GetEndpointSecret",
     "GetSubscription",
     "ListDeliveries",
     "ListEmails",
     "ListEndpoints",
     "Reply",
     "RetryDelivery",
+    "RotateSecret",
     "Snapshot",
     "UpdateEndpoint",
     "WorkspaceCommand",

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from flowtask_contracts.base import Contract, Instant, Text
 from flowtask_contracts.commands.envelope import WorkspaceCommand
+from flowtask_contracts.signing_secrets import OwnSecret
 
 Pattern = Annotated[Text, Field(min_length=1, max_length=100, examples=["task.completed"])]
 """An event type, `<aggregate>.*`, or `*`."""
@@ -98,10 +99,15 @@ class Endpoint(Contract):
     )
     disabled_at: Instant | None = Field(default=None, description="When the receiver ended it.", examples=[None])
     disabled_reason: DisabledReason | None = Field(default=None, examples=[None])
+    previous_secret_until: Instant | None = Field(
+        default=None,
+        description="While its secret is being changed: until when the previous one signs, too.",
+        examples=[None],
+    )
     created_by: UUID
     created_at: Instant
     updated_at: Instant
-    secret: str | None = None
+    secret: str | None = Field(default=None, repr=False)
     secret_shown: bool = False
 
 
@@ -232,7 +238,7 @@ class WebhookCommand(WorkspaceCommand):
 
 
 class CreateEndpoint(WebhookCommand):
-    """Subscribe a URL; the answer holds the signing secret, once."""
+    """Subscribe a URL, under a secret of the subscriber's or a new one; the answer holds it, once."""
 
     verb = "create-endpoint"
     answer = Endpoint
@@ -250,6 +256,7 @@ class CreateEndpoint(WebhookCommand):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = 1
     max_concurrency: AtOnce | None = None
+    secret: OwnSecret | None = None
 
 
 class ListEndpoints(WebhookCommand):

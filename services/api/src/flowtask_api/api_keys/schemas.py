@@ -1,18 +1,16 @@
 """API keys as the routes read and answer them."""
 
 import operator
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from flowtask_contracts.base import Contract, Instant, rfc3339
 from flowtask_kit.ids import utc_now
 
 from ..auth.scopes import ADMIN, GRANTS, in_order
-from ..http.schemas import Body, Moment, Name
-
-DAY = 24 * 60 * 60
+from ..http.schemas import DAY, Body, Moment, Name, Overlap
 
 
 def _scope(value: str) -> str:
@@ -24,13 +22,6 @@ def _scope(value: str) -> str:
 
 def _ordered(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(in_order(values))
-
-
-def _only_numbers(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    msg = "must be a whole number"
-    raise ValueError(msg)
 
 
 def _in_future(value: Moment) -> Moment:
@@ -76,13 +67,7 @@ class UpdateKey(Body):
 class RotateKey(Body):
     """How the old key gives way to the new one."""
 
-    overlap_seconds: Annotated[int, BeforeValidator(_only_numbers)] = Field(
-        default=DAY,
-        ge=0,
-        le=7 * DAY,
-        description="How long the old key goes on beside the new one.",
-        examples=[3600],
-    )
+    overlap_seconds: Overlap = Field(default=DAY, description="How long the old key goes on beside the new one.")
     expires_at: Expiry | None = Field(
         default=None, description="When the new key expires; when the old one would have, if this is left out."
     )

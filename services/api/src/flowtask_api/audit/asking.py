@@ -1,4 +1,4 @@
-"""Changes that another service makes: written down before they are asked for, and settled by its answer.
+"""Changes that another service makes, and secrets that it shows: written down before they are asked for, and settled by its answer.
 
 No transaction spans the asking, so there are three of them: the entry is committed as `requested`; the command is asked; the
 entry becomes `done`, or is taken back when the owner refused. Whoever dies in between, or gets no answer, leaves
@@ -133,4 +133,11 @@ async def recording_of(request: Request, response: Response, claim: Claimed) -> 
     return Recording(resources.commands, resources.database, claim, response)
 
 
+async def telling_of(request: Request, response: Response) -> Recording:
+    """The way to have something shown that the audit log tells of: each time is an entry of its own."""
+    resources = resources_of(request)
+    return Recording(resources.commands, resources.database, None, response)
+
+
 AskingRecorded = Annotated[Recording, Depends(recording_of)]
+AskingTold = Annotated[Recording, Depends(telling_of)]

@@ -87,8 +87,16 @@ async def authenticate_admin(caller: Annotated[Caller, Depends(caller_of)]) -> C
     return _administering(caller)
 
 
+async def authenticate_confidant(caller: Annotated[Caller, Depends(authenticate_admin)]) -> Caller:
+    """The caller, who must be an owner or admin, and whose key must do more than read: who knows a secret can pose as us."""
+    return caller
+
+
 ADMINISTERING = frozenset({authenticate_admin})
 """A route that depends on one of these is administrative."""
+CONFIDING = frozenset({authenticate_confidant})
+"""A route that depends on one of these asks for the scope of writing, whatever its method."""
 
 Authenticated = Annotated[Caller, Depends(caller_of)]
 Admin = Annotated[Caller, Depends(authenticate_admin)]
+Confidant = Annotated[Caller, Depends(authenticate_confidant)]

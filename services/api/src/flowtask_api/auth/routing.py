@@ -1,6 +1,7 @@
 """The order of refusals: a stranger learns nothing but 401, and an id that cannot be one is simply not found."""
 
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from ..http.dependencies import resources_of
 from ..http.plan import Plan, declares_json
 from ..http.preconditions import not_modified
 from ..idempotency.dependencies import Repeated, keep_answer
-from .dependencies import ADMINISTERING, authenticate, identify
+from .dependencies import ADMINISTERING, CONFIDING, authenticate, identify
 from .scopes import READING, Access, Resource
 
 PREFIX = "/api/v1"
@@ -46,8 +47,8 @@ class ApiRoute(APIRoute):
     @cached_property
     def access(self) -> Access:
         """What a key must be permitted before the route is entered."""
-        writing = not READING.issuperset(self.methods or ())
-        return Access.to(self.resource, writing=writing, administrative=_administrative(self.dependant))
+        writing = not READING.issuperset(self.methods or ()) or _depends_on(CONFIDING, self.dependant)
+        return Access.to(self.resource, writing=writing, administrative=_depends_on(ADMINISTERING, self.dependant))
 
     @cached_property
     def _plan(self) -> Plan | None:
@@ -127,8 +128,8 @@ def api_router(tag: str, prefix: str = "", *, resource: Resource) -> APIRouter:
     )
 
 
-def _administrative(dependant: Dependant) -> bool:
-    return dependant.call in ADMINISTERING or any(map(_administrative, dependant.dependencies))
+def _depends_on(any_of: AbstractSet[object], dependant: Dependant) -> bool:
+    return dependant.call in any_of or any(_depends_on(any_of, each) for each in dependant.dependencies)
 
 
 def _refuse_plainer(request: Request, error: RequestValidationError) -> None:

@@ -27,6 +27,13 @@ def _to_milliseconds(value: datetime) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
+def _only_numbers(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    msg = "must be a whole number"
+    raise ValueError(msg)
+
+
 def _only_true_booleans(value: Any) -> Any:
     if isinstance(value, bool):
         return value
@@ -49,3 +56,8 @@ Moment = Annotated[Instant, AfterValidator(_to_milliseconds)]
 
 Flag = Annotated[bool, BeforeValidator(_only_true_booleans)]
 """A JSON boolean; words and numbers that look like one are refused."""
+
+DAY = 24 * 60 * 60
+
+Overlap = Annotated[int, Field(ge=0, le=7 * DAY, examples=[3600]), BeforeValidator(_only_numbers)]
+"""For how long, in seconds, what is rotated goes on beside what takes its place; seven days at most."""

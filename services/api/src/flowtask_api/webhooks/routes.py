@@ -35,7 +35,7 @@ async def list_webhooks(
 async def create_webhook(
     caller: Admin, commands: AskingRecorded, body: CreateWebhook, response: Response
 ) -> Envelope[CreatedWebhook]:
-    """Subscribe a URL. The signing secret is in this answer and in no other."""
+    """Subscribe a URL. The signing secret is in this answer; later it is shown on request, and that is written down."""
     webhook = await service.create_webhook(commands, caller, body)
     response.headers["Location"] = f"/api/v1/webhooks/{webhook.id}"
     response.headers["Cache-Control"] = "no-store"

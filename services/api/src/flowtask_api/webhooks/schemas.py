@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from flowtask_contracts.base import Instant, Text
+from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
     AtOnce,
     DeliveryStatus,
@@ -19,9 +20,10 @@ from flowtask_contracts.commands.webhooks import (
     Waits,
 )
 from flowtask_contracts.events import PUBLIC_TYPES
+from flowtask_contracts.signing_secrets import OwnSecret
 
 from ..http.paging import CursorQuery
-from ..http.schemas import Body, Flag
+from ..http.schemas import DAY, Body, Flag, Overlap
 
 _KNOWN = [*PUBLIC_TYPES, *dict.fromkeys(name.partition(".")[0] + ".*" for name in PUBLIC_TYPES), "*"]
 
@@ -35,6 +37,9 @@ Patterns = Annotated[
     ),
 ]
 _SCHEDULE = "The waits of the retryPolicy `custom`, in seconds, together 432,000 (five days) at most; no other policy takes any."
+_OWN = (
+    "A signing secret of your own, `whsec_` and the base64 of 24 to 64 random bytes; one is made if this is left out."
+)
 Note = Annotated[Text, Field(max_length=500)]
 
 
@@ -51,6 +56,7 @@ class CreateWebhook(Body):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = 1
     max_concurrency: AtOnce | None = None
+    secret: OwnSecret | None = Field(default=None, description=_OWN)
 
 
 class UpdateWebhook(Body):
@@ -69,7 +75,7 @@ class UpdateWebhook(Body):
 
 
 class Webhook(Endpoint):
-    """A subscriber. `secret` signs what is sent to it and is shown only when it is created."""
+    """A subscriber. `secret` signs what is sent to it; it is shown when it is created, and at `/webhooks/{webhookId}/secret`."""
 
     secret: str | None = Field(default=None, exclude_if=operator.not_)
     secret_shown: bool = Field(
@@ -84,6 +90,30 @@ class CreatedWebhook(Webhook):
 
     secret: str | None = Field(
         default=None, exclude_if=operator.not_, examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    )
+
+
+class RotateSecret(Body):
+    """How the present secret gives way to the next one."""
+
+    secret: OwnSecret | None = Field(default=None, description=_OWN)
+    overlap_seconds: Overlap = Field(
+        default=DAY, description="How long the present secret signs beside the new one; 0 ends all others at once."
+    )
+
+
+class WebhookSecret(EndpointSecret):
+    """What webhooks are signed with: the newest secret, and until when the previous one signs, too."""
+
+    secret: str | None = Field(
+        repr=False,
+        examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        description="Null in the answer to a repeat of an Idempotency-Key, whose first answer has shown it.",
+    )
+    secret_shown: bool = Field(
+        default=False,
+        exclude_if=operator.not_,
+        description="True in the answer to a repeat, whose first has shown the secret.",
     )
 
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
+from flowtask_contracts.commands import webhook_secrets
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -31,9 +32,11 @@ from .schemas import (
     CreatedWebhook,
     CreateWebhook,
     ListDeliveriesQuery,
+    RotateSecret,
     SearchDeliveriesQuery,
     UpdateWebhook,
     Webhook,
+    WebhookSecret,
 )
 
 _UNTOLD = frozenset({"url", "description"})
@@ -92,6 +95,27 @@ async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID) 
     """Unsubscribe an endpoint."""
     command = DeleteEndpoint(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
     await commands.ask(caller, command, Done, "webhook.deleted", target=webhook_id)
+
+
+async def show_secret(commands: Recording, caller: Caller, webhook_id: UUID) -> WebhookSecret:
+    """The secret of an endpoint; the audit log tells of it before it is asked for."""
+    command = webhook_secrets.GetEndpointSecret(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
+    return await commands.ask(caller, command, WebhookSecret, "webhook.secret_shown", target=webhook_id)
+
+
+async def rotate_secret(commands: Recording, caller: Caller, webhook_id: UUID, body: RotateSecret) -> WebhookSecret:
+    """Another secret for an endpoint; without it in a repeat of an Idempotency-Key."""
+    command = webhook_secrets.RotateSecret(workspace_id=caller.workspace_id, endpoint_id=webhook_id, **dict(body))
+    details: dict[str, JsonValue] = {"overlapSeconds": body.overlap_seconds, "own": body.secret is not None}
+    return await commands.ask(
+        caller, command, WebhookSecret, "webhook.secret_rotated", target=webhook_id, details=details
+    )
+
+
+async def end_previous_secret(commands: Recording, caller: Caller, webhook_id: UUID) -> None:
+    """Have the newest secret of an endpoint sign alone."""
+    command = webhook_secrets.EndOverlap(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
+    await commands.ask(caller, command, Done, "webhook.previous_secret_ended", target=webhook_id)
 
 
 async def list_deliveries(

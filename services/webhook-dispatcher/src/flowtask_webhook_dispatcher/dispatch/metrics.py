@@ -33,6 +33,10 @@ END_TO_END_SECONDS = Histogram(
 )
 CIRCUITS = Gauge("flowtask_webhook_circuits", "Endpoints whose circuit is not closed, by state.", ("state",))
 DISABLED = Gauge("flowtask_webhook_disabled_endpoints", "Endpoints that their receivers have ended.")
+UNREADABLE_SECRETS = Gauge(
+    "flowtask_webhook_unreadable_secrets",
+    "Endpoints with a secret that no key of the ring opens; nothing is sent to them.",
+)
 IN_FLIGHT = Gauge("flowtask_webhook_in_flight", "Attempts under way in this process.")
 IN_HAND = Gauge("flowtask_webhook_in_hand", "Stream messages pulled and not yet acknowledged by this process.")
 DEFERRED = Counter("flowtask_webhook_deferred_total", "Deliveries that became due rows, by reason.", ("reason",))
@@ -46,8 +50,9 @@ OLDEST_DUE = Gauge("flowtask_webhook_oldest_due_seconds", "How long the first of
 
 
 def watch(directory: Directory) -> None:
-    """Tell of circuits and disabled endpoints whenever somebody asks; every replica knows all of them."""
+    """Tell of circuits, disabled and unreadable endpoints whenever somebody asks; every replica knows all of them."""
     DISABLED.set_function(lambda: len(directory.disabled))
+    UNREADABLE_SECRETS.set_function(lambda: len(directory.unreadable))
     for state in (Circuit.OPEN, Circuit.HALF_OPEN):
         CIRCUITS.labels(state.value).set_function(partial(_in, directory, state))
 

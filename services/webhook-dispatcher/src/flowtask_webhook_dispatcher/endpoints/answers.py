@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_contracts.commands.webhook_secrets import EndOverlap, EndpointSecret, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -13,7 +14,7 @@ from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.errors import ValidationFailed
 from flowtask_kit.bus.answers import Answers
 
-from . import service
+from . import secrets, service
 from .service import EndpointRules
 
 
@@ -26,8 +27,17 @@ def register(answers: Answers, rules: EndpointRules) -> None:
     async def create(tx: AsyncSession, command: CreateEndpoint, found: ValidationFailed | None) -> EndpointView:
         return await service.create(tx, rules, command, found)
 
+    async def show(tx: AsyncSession, command: GetEndpointSecret) -> EndpointSecret:
+        return await secrets.show(tx, rules.keyring, command)
+
+    async def rotate(tx: AsyncSession, command: RotateSecret) -> EndpointSecret:
+        return await secrets.rotate(tx, rules.keyring, command)
+
     answers.to_prepared(CreateEndpoint, objection, create)
     answers.to_prepared(UpdateEndpoint, objection, service.change)
     answers.to(GetEndpoint, service.get)
     answers.to(ListEndpoints, service.page)
     answers.to(DeleteEndpoint, service.delete)
+    answers.to(GetEndpointSecret, show)
+    answers.to(RotateSecret, rotate)
+    answers.to(EndOverlap, secrets.end_overlap)

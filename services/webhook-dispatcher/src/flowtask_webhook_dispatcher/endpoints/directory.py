@@ -25,7 +25,8 @@ log = logs.get(__name__)
 
 _REVISION = "SELECT revision FROM webhooks.endpoint_revision"
 _CHANGED = """
-    SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.secret, e.deleted_at, e.disabled_at,
+    SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.deleted_at, e.disabled_at,
+           e.secret, e.next_secret, e.next_alone_at,
            e.retry_policy, e.retry_schedule, e.retry_on, e.rate_limit, e.rate_period_seconds, e.max_concurrency,
            s.managed, s.failures, s.opens, s.opened_at, s.open_until
     FROM webhooks.endpoints e JOIN webhooks.endpoint_state s ON s.endpoint_id = e.id
@@ -77,6 +78,8 @@ class Directory:
         """Endpoints that their receivers have ended."""
         self.held: dict[UUID, Breaker] = {}
         """Breakers that are not closed."""
+        self.unreadable: dict[UUID, str] = {}
+        """Endpoints with a secret that no key of the ring opens, and the key that it is under. What is due to them waits."""
 
     def tell(self, listener: Callable[[UUID], None]) -> None:
         """Call this with the id of every endpoint that is read anew."""
@@ -88,12 +91,14 @@ class Directory:
             revision = await connection.fetchval(_REVISION)
             if revision == self._revision:
                 return
-            for row in await connection.fetch(_CHANGED, self._revision):
+            changed = await connection.fetch(_CHANGED, self._revision)
+            for row in changed:
                 self._put(row)
             for row in await connection.fetch(_ERASED, self._revision):
                 self._erase(row["workspace_id"])
             self._matched.clear()
             self._revision = revision
+            self._complain([row["id"] for row in changed])
 
     def get(self, endpoint_id: UUID) -> Receiver | None:
         """The endpoint, or None once it is deleted."""
@@ -124,6 +129,7 @@ class Directory:
     def _forget(self, endpoint_id: UUID) -> None:
         self.disabled.discard(endpoint_id)
         self.held.pop(endpoint_id, None)
+        self.unreadable.pop(endpoint_id, None)
         for listener in self._listeners:
             listener(endpoint_id)
 
@@ -165,10 +171,26 @@ class Directory:
 
     def _key(self, row: asyncpg.Record) -> SigningKey | None:
         try:
-            return SigningKey.of(self._keyring.decrypt(row["id"], row["secret"]))
+            key = SigningKey.of(self._keyring.decrypt(row["id"], row["secret"]))
+            if row["next_secret"] is None:
+                return key
+            successor = SigningKey.of(self._keyring.decrypt(row["id"], row["next_secret"]))
+            return key.until(row["next_alone_at"], successor)
         except CannotDecrypt as error:
-            log.error("endpoint secret cannot be read", endpoint_id=str(row["id"]), error=str(error))  # noqa: TRY400
+            self.unreadable[row["id"]] = error.key_id
             return None
+
+    def _complain(self, changed: list[UUID]) -> None:
+        """Say once for all of these which secrets cannot be read: a wrong ring is a wrong ring for everybody."""
+        unreadable = [endpoint_id for endpoint_id in changed if endpoint_id in self.unreadable]
+        if unreadable:
+            log.error(
+                "secrets that no key of the ring opens; what is due to their endpoints waits until one does",
+                endpoints=len(unreadable),
+                endpoint_ids=[str(each) for each in unreadable[:10]],
+                missing_keys=sorted({self.unreadable[each] for each in unreadable})[:10],
+                keys_of_the_ring=[self._keyring.current, *self._keyring.others],
+            )
 
 
 def _policy(row: asyncpg.Record) -> Policy:

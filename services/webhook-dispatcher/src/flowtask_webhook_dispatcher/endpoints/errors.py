@@ -1,6 +1,6 @@
 """Refusals of endpoint commands."""
 
-from flowtask_contracts.errors import Conflict, NotFound
+from flowtask_contracts.errors import Conflict, NotFound, ServiceUnavailable
 
 
 class EndpointNotFound(NotFound):
@@ -19,3 +19,9 @@ class WorkspaceIsErased(NotFound):
     """The workspace was erased after the request was let in."""
 
     message = "Workspace not found"
+
+
+class SecretUnreadable(ServiceUnavailable):
+    """No key of the ring opens the secret. That is ours to mend, or the owner takes another one."""
+
+    message = "The secret of this webhook cannot be read now; one that is rotated with overlapSeconds 0 takes its place"

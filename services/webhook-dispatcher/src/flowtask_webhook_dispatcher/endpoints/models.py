@@ -1,12 +1,13 @@
 """Endpoints: who wants to hear what, and the state of sending to them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
 from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, RetryOn, RetryPolicy
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 
@@ -18,7 +19,10 @@ from .policy import schedule_of
 class Endpoint(Base):
     """A subscriber. `revision` is the global revision of its last write, by which every replica reloads it.
 
-    A deleted endpoint keeps its row, so that replicas learn of it and history stays readable; its secret is wiped.
+    A deleted endpoint keeps its row, so that replicas learn of it and history stays readable; its secrets are wiped.
+
+    `secret` signs. While it is being changed `next_secret` signs beside it, and from `next_alone_at` on alone, whether or not
+    anybody has moved it by then. Both are bound to the row and not to their column.
     """
 
     __tablename__ = "endpoints"
@@ -42,6 +46,8 @@ class Endpoint(Base):
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    next_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    next_alone_at: Mapped[datetime | None]
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -53,6 +59,38 @@ class Endpoint(Base):
         self.active = on
         if on:
             self.disabled_at = self.disabled_reason = None
+
+    @property
+    def newest_secret(self) -> bytes | None:
+        """What its owner takes for its secret, encrypted."""
+        return self.secret if self.next_secret is None else self.next_secret
+
+    def previous_secret_until(self, now: datetime) -> datetime | None:
+        """Until when another secret than the newest one signs, too; None when none does."""
+        until = self.next_alone_at
+        return until if until is not None and until > now else None
+
+    def rotate_secret(self, sealed: bytes, overlap: timedelta, now: datetime) -> None:
+        """Have another secret sign, beside the present one for the overlap; without one it signs alone at once.
+
+        OverlapUnderWay for a third secret: receivers are never asked to know more than two.
+        """
+        if not overlap:
+            self.secret, self.next_secret, self.next_alone_at = sealed, None, None
+            return
+        if self.previous_secret_until(now) is not None:
+            raise OverlapUnderWay
+        self.secret, self.next_secret, self.next_alone_at = self.newest_secret, sealed, now + overlap
+
+    def end_overlap(self, now: datetime) -> None:
+        """Have the newest secret sign alone; NoPreviousSecret when it does already."""
+        if self.previous_secret_until(now) is None:
+            raise NoPreviousSecret
+        self.secret, self.next_secret, self.next_alone_at = self.newest_secret, None, None
+
+    def wipe_secrets(self) -> None:
+        """Forget what has signed; nothing is sent any more."""
+        self.secret = self.next_secret = self.next_alone_at = None
 
     def view(self, state: "EndpointState", now: datetime, secret: str | None = None) -> EndpointView:
         """What the owner sees; the secret only where it was just made."""
@@ -74,6 +112,7 @@ class Endpoint(Base):
             held_until=state.open_until if circuit is Circuit.OPEN else None,
             disabled_at=self.disabled_at,
             disabled_reason=None if self.disabled_reason is None else DisabledReason(self.disabled_reason),
+            previous_secret_until=self.previous_secret_until(now),
             created_by=self.created_by,
             created_at=self.created_at,
             updated_at=self.updated_at,

@@ -1,8 +1,9 @@
 """Statements on endpoints."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, Update, func, null, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from .models import Endpoint, EndpointRevision, EndpointState
@@ -45,6 +46,35 @@ def count(workspace_id: UUID) -> Select[int]:
 def next_revision() -> ReturningUpdate[int]:
     """Draw the next revision; its row lock is held to the commit, so revisions become visible in order."""
     return update(EndpointRevision).values(revision=EndpointRevision.revision + 1).returning(EndpointRevision.revision)
+
+
+def hold_writes() -> Select[int]:
+    """Have every write of an endpoint wait until this transaction ends. Nobody holds an endpoint's lock and waits for this one."""
+    return select(EndpointRevision.revision).with_for_update()
+
+
+def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
+    """Endpoints that have a secret, by id, from above a given one."""
+    statement = select(Endpoint).where(or_(Endpoint.secret.is_not(None), Endpoint.next_secret.is_not(None)))
+    if after is not None:
+        statement = statement.where(Endpoint.id > after)
+    return statement.order_by(Endpoint.id).limit(limit)
+
+
+def some_ended(now: datetime) -> Select[UUID]:
+    """An endpoint with a secret that `wipe_ended` forgets, if there is one."""
+    gone = Endpoint.deleted_at.is_not(None) & Endpoint.next_secret.is_not(None)
+    return select(Endpoint.id).where(or_(Endpoint.next_alone_at <= now, gone)).limit(1)
+
+
+def wipe_ended(now: datetime, revision: int) -> tuple[Update, ...]:
+    """Forget the secrets whose overlap is over, and those that a version which knew of one secret left to deleted endpoints."""
+    nothing = {"next_secret": null(), "next_alone_at": null()}
+    ended = update(Endpoint).where(Endpoint.next_alone_at <= now, Endpoint.deleted_at.is_(None))
+    gone = update(Endpoint).where(Endpoint.next_secret.is_not(None), Endpoint.deleted_at.is_not(None))
+    return ended.values(secret=Endpoint.next_secret, revision=revision, **nothing), gone.values(
+        secret=null(), **nothing
+    )
 
 
 def _with_state(workspace_id: UUID) -> Select[Endpoint, EndpointState]:

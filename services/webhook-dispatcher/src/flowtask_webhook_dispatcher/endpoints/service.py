@@ -48,17 +48,18 @@ class EndpointRules:
 async def create(
     tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint, objection: ValidationFailed | None
 ) -> EndpointView:
-    """Subscribe a URL under a new secret, which only this answer shows; raises what there is against the URL."""
+    """Subscribe a URL, under a new secret unless one is given; raises what there is against the URL."""
     if objection is not None:
         raise objection
     events = patterns.check(command.events)
     waits = policy.check(command.retry_policy, command.retry_schedule)
-    revision = await _next_revision(tx)
+    revision = await next_revision(tx)
     if await tx.scalar(is_erased(command.workspace_id)) is not None:
         raise WorkspaceIsErased
     if (await tx.scalar(queries.count(command.workspace_id)) or 0) >= rules.most:
         raise TooManyEndpoints
-    endpoint_id, secret, now = new_id(), new_secret(), utc_now()
+    secret = new_secret() if command.secret is None else command.secret.get_secret_value()
+    endpoint_id, now = new_id(), utc_now()
     endpoint = Endpoint(
         id=endpoint_id,
         workspace_id=command.workspace_id,
@@ -88,7 +89,7 @@ async def create(
 
 async def get(tx: AsyncSession, command: GetEndpoint) -> EndpointView:
     """One endpoint of the workspace."""
-    endpoint, state = await _endpoint(tx, command.workspace_id, command.endpoint_id)
+    endpoint, state = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
     return endpoint.view(state, utc_now())
 
 
@@ -109,8 +110,8 @@ async def change(tx: AsyncSession, command: UpdateEndpoint, objection: Validatio
     What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before.
     """
     named, now = command.model_fields_set, utc_now()
-    revision = await _next_revision(tx)
-    endpoint, state = await _endpoint(tx, command.workspace_id, command.endpoint_id)
+    revision = await next_revision(tx)
+    endpoint, state = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
     if command.url is not None and command.url != endpoint.url:
         if objection is not None:
             raise objection
@@ -146,21 +147,24 @@ def _waits(command: UpdateEndpoint, endpoint: Endpoint, kind: RetryPolicy) -> Se
 
 async def delete(tx: AsyncSession, command: DeleteEndpoint) -> Done:
     """End the subscription: nothing new is sent from the commit on, and what is due is cancelled soon after."""
-    revision = await _next_revision(tx)
-    endpoint, _ = await _endpoint(tx, command.workspace_id, command.endpoint_id)
+    revision = await next_revision(tx)
+    endpoint, _ = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
     endpoint.deleted_at = endpoint.updated_at = utc_now()
-    endpoint.active, endpoint.secret, endpoint.revision = False, None, revision
+    endpoint.active, endpoint.revision = False, revision
+    endpoint.wipe_secrets()
     return Done()
 
 
-async def _endpoint(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, EndpointState]:
+async def endpoint_of(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, EndpointState]:
+    """A living endpoint of the workspace, and how it is sent to; EndpointNotFound if there is none."""
     row = (await tx.execute(queries.endpoint_with_state(workspace_id, endpoint_id))).one_or_none()
     if row is None:
         raise EndpointNotFound
     return row[0], row[1]
 
 
-async def _next_revision(tx: AsyncSession) -> int:
+async def next_revision(tx: AsyncSession) -> int:
+    """The revision of an endpoint write; no other write goes on until this one has committed."""
     revision = await tx.scalar(queries.next_revision())
     assert revision is not None
     return revision

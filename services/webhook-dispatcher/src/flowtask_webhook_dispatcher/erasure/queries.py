@@ -36,6 +36,8 @@ def end_endpoints(workspace_id: UUID, revision: int, now: datetime) -> Update:
             url="",
             description=None,
             secret=None,
+            next_secret=None,
+            next_alone_at=None,
             events=[],
             deleted_at=func.coalesce(Endpoint.deleted_at, now),
             revision=revision,

@@ -80,8 +80,7 @@ class _Listener:
     def take(self, arrival: Arrival, reply: Reply) -> None:
         """Answer one webhook, and then show it."""
         at = datetime.now(UTC)
-        secret = self._subscription.secret
-        verified = secret is not None and both_hold(secret, arrival.headers, arrival.body)
+        verified = any(both_hold(each, arrival.headers, arrival.body) for each in self._subscription.secrets)
         repeat = verified and self._seen.before(arrival.headers.get("webhook-id", ""))
         webhook = Webhook(at, arrival, verified, repeat, parsed(arrival.body))
         forwarded = forward(self._app, arrival) if verified and self._app is not None else None

@@ -47,7 +47,8 @@ class Subscription:
         self._say = say
         self._made = made
         self._making = threading.Lock()
-        self._secret: str | None = None
+        self._secrets: tuple[str, ...] = ()
+        self._updated_at: str | None = None
         self._record: Record | None = None
         self._known: Running | None = None
         self._away = False
@@ -56,13 +57,13 @@ class Subscription:
         self._check_at = 0.0
 
     @property
-    def secret(self) -> str | None:
-        """What signs, None before the first endpoint.
+    def secrets(self) -> tuple[str, ...]:
+        """What signs: nothing before the first endpoint, and its last two when somebody has changed it.
 
         While one is made this waits: its first webhook may be quicker than the API's answer.
         """
         with self._making:
-            return self._secret
+            return self._secrets
 
     def keep(self, url: str) -> None:
         """Have webhooks sent to this URL until `stopping` is set; LocalError for what waiting does not mend."""
@@ -117,8 +118,14 @@ class Subscription:
     def _exists(self, client: Client) -> bool:
         if self._record is None:
             return False
+        where = f"/webhooks/{self._record.entry.endpoint_id}"
         try:
-            client.ask("GET", f"/webhooks/{self._record.entry.endpoint_id}")
+            endpoint = client.ask("GET", where)
+            if (
+                endpoint["updatedAt"] != self._updated_at
+            ):  # each reading of a secret is written down, so not at every check
+                self._learn(client.ask("GET", f"{where}/secret")["secret"])
+                self._updated_at = endpoint["updatedAt"]
         except ApiRefusedError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -126,6 +133,11 @@ class Subscription:
             self._record = None
             return False
         return True
+
+    def _learn(self, secret: str) -> None:
+        if secret not in self._secrets:
+            self._secrets = (*self._secrets[-1:], secret)
+            self._say(f"The signing secret was changed. The new one: {secret}")
 
     def _make(self, client: Client, found: Running) -> None:
         """Make an endpoint, written down before and after. One that was perhaps made is left to the next look to remove."""
@@ -143,7 +155,7 @@ class Subscription:
                 raise
             self._record = record
             record.note(endpoint["id"])
-            self._secret = endpoint["secret"]
+            self._secrets, self._updated_at = (endpoint["secret"],), endpoint["updatedAt"]
             self._made(found, endpoint["secret"])
 
     def _end(self) -> None:
