@@ -1,5 +1,7 @@
 """OpenTelemetry traces, and the W3C context that crosses the outbox and NATS with a message."""
 
+import random
+import re
 from collections.abc import Mapping
 
 from opentelemetry import trace
@@ -12,6 +14,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _TRACER = trace.get_tracer("flowtask")  # stands for the provider that comes later; asking for it each time is slow
 
 
@@ -28,8 +31,24 @@ def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | No
     )
     if exporter is not None:
         provider.add_span_processor(BatchSpanProcessor(exporter))
+    _Exported.anywhere = exporter is not None
     trace.set_tracer_provider(provider)
     return provider
+
+
+class _Exported:
+    anywhere = False
+
+
+def exported() -> bool:
+    """Whether spans go anywhere; where they do not, a hot loop needs no more of a trace than its id."""
+    return _Exported.anywhere
+
+
+def trace_id(traceparent: str | None) -> str:
+    """The id of the trace that a `traceparent` names, or of a new one, as 32 hexadecimal digits."""
+    named = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return named[1] if named else format(random.getrandbits(128), "032x")
 
 
 def tracer() -> trace.Tracer:

@@ -198,28 +198,40 @@ async def _record(connection: Any, settled: Sequence[Followed]) -> None:
 
 def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
     """The columns of attempts and of what they come to."""
+    return tuple(map(list, zip(*[_row(entry, following) for entry, following in settled], strict=True)))
+
+
+def _row(entry: Attempted, following: Next) -> tuple[Any, ...]:
+    parcel, result, event = entry.parcel, entry.result, entry.parcel.event
+    dns, connect, tls, first_byte, _ = result.timings or _NO_TIMINGS
     return (
-        *_columns([entry.parcel for entry, _ in settled]),
-        [status_of(following).value for _, following in settled],
-        [_recoverable(entry, following) for entry, following in settled],
-        [entry.parcel.trigger.value for entry, _ in settled],
-        [entry.result.at for entry, _ in settled],
-        [entry.result.duration_ms for entry, _ in settled],
-        [entry.result.status_code for entry, _ in settled],
-        [entry.result.error for entry, _ in settled],
-        [entry.result.error_code for entry, _ in settled],
-        *([_milliseconds(entry.result.timings, part) for entry, _ in settled] for part in range(4)),
-        *([getattr(entry.result, name) for entry, _ in settled] for name in _SAID),
+        event.id,
+        parcel.receiver.id,
+        parcel.delivery_id,
+        event.workspace_id,
+        event.type,
+        event.resource_id,
+        status_of(following).value,
+        _recoverable(entry, following),
+        parcel.trigger.value,
+        result.at,
+        result.duration_ms,
+        result.status_code,
+        result.error,
+        result.error_code,
+        None if dns is None else dns * 1000,
+        None if connect is None else connect * 1000,
+        None if tls is None else tls * 1000,
+        None if first_byte is None else first_byte * 1000,
+        result.trace_id,
+        result.request_headers,
+        result.response_headers,
+        result.response_body,
+        result.response_truncated,
     )
 
 
-_SAID = ("trace_id", "request_headers", "response_headers", "response_body", "response_truncated")
-
-
-def _milliseconds(timings: Timings | None, part: int) -> float | None:
-    """The lookup, the connection, TLS, or the wait for the first byte."""
-    seconds = None if timings is None else timings[part]
-    return None if seconds is None else seconds * 1000
+_NO_TIMINGS = Timings(None, None, None, None, 0.0)
 
 
 def _recoverable(entry: Attempted, following: Next) -> bool:

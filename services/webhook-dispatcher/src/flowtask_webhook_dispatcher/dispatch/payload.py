@@ -1,12 +1,13 @@
 """From an event on the bus to the body of a webhook: always the same bytes for the same event and endpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import orjson
+
+from ..deliveries.identity import driver_uuid
 
 _LONGEST = 1000
 
@@ -15,7 +16,7 @@ class NotAnEvent(ValueError):
     """What came from the stream cannot be delivered; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class PublicEvent:
     """What the dispatcher reads of an event; it forwards types it does not know, and keeps the original bytes."""
 
@@ -25,6 +26,7 @@ class PublicEvent:
     resource_id: str
     document: dict[str, Any]
     raw: bytes
+    _common: bytes | None = field(default=None, init=False)
 
     @classmethod
     def parse(cls, raw: bytes) -> "PublicEvent":
@@ -44,7 +46,7 @@ class PublicEvent:
             raw=raw,
         )
 
-    @cached_property
+    @property
     def time(self) -> datetime | None:
         """When it happened, if the event says so in RFC 3339 with an offset."""
         try:
@@ -55,11 +57,10 @@ class PublicEvent:
 
     def body(self, delivery_id: UUID) -> bytes:
         """The bytes that are signed and sent: `document_for`, of which only the end differs from endpoint to endpoint."""
-        return b'%b,"deliveryId":"%b"}' % (self._common, str(delivery_id).encode())
-
-    @cached_property
-    def _common(self) -> bytes:
-        return orjson.dumps(self._document())[:-1]
+        common = self._common
+        if common is None:
+            common = self._common = orjson.dumps(self._document())[:-1]
+        return b'%b,"deliveryId":"%b"}' % (common, str(delivery_id).encode())
 
     def document_for(self, delivery_id: UUID) -> dict[str, Any]:
         """The webhook's body: `event, data, [changes,] timestamp, id, workspaceId, deliveryId`."""
@@ -78,7 +79,7 @@ class PublicEvent:
 
 def _uuid(document: dict[str, Any], name: str) -> UUID:
     try:
-        return UUID(_text(document, name))
+        return driver_uuid(_text(document, name))
     except ValueError:
         raise NotAnEvent(f"its `{name}` is not a UUID") from None
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,9 +16,41 @@ from flowtask_contracts.topology import Durable
 from flowtask_kit.bus.connection import Bus
 
 BATCH = 500
+LEAST_ASKED = 250
+"""A few at a time cost a multiple: of a backlog many are asked for at once."""
 MAX_BYTES = 16 * 1024 * 1024
 """What one request may bring, so that large events do not fill the memory."""
 EXPIRES_SECONDS = 5
+
+
+_WITH_DOMAIN = 11
+"""Parts of a reply subject, at least, where it also names a domain and an account."""
+
+
+@dataclass(slots=True, eq=False)
+class Pulled:
+    """A message of the stream as it came, and what its reply subject says: where it stands, and how often it has come."""
+
+    subject: str
+    reply: str
+    data: bytes
+    traceparent: str | None
+    stream_seq: int
+    delivered: int
+
+    @classmethod
+    def of(cls, message: Msg) -> "Pulled":
+        """Reads `$JS.ACK.[domain.account.]stream.consumer.delivered.sequence...` and no more of it."""
+        parts = message.reply.split(".")
+        first = 6 if len(parts) >= _WITH_DOMAIN else 4
+        return cls(
+            message.subject,
+            message.reply,
+            message.data,
+            message.headers.get("traceparent") if message.headers else None,
+            int(parts[first + 1]),
+            int(parts[first]),
+        )
 
 
 class Pull:
@@ -29,7 +62,7 @@ class Pull:
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{durable.stream}.{durable.name}"
         self._subscription: Subscription | None = None
         self._inbox = ""
-        self._arrived: list[Msg] = []
+        self._arrived: list[Pulled] = []
         self._some = asyncio.Event()
         self._asked = 0
         self._heard_at = 0.0
@@ -44,7 +77,7 @@ class Pull:
         self._bus.on_reconnect(self._forget)
         self._heard_at = asyncio.get_running_loop().time()
 
-    async def close(self) -> list[Msg]:
+    async def close(self) -> list[Pulled]:
         """Stop hearing; returns what has arrived, or was on its way, and was not taken."""
         if self._subscription is not None and self._bus.connected:
             with suppress(NatsError, TimeoutError):
@@ -55,10 +88,10 @@ class Pull:
 
     def room_grew(self) -> None:
         """There may be room to ask for more: a batch that is waited for asks again."""
-        if self._asked <= BATCH // 2 and self._room() - self._asked >= BATCH // 2:
+        if self._asked <= BATCH // 2 and self._room() - self._asked >= LEAST_ASKED:
             self._some.set()
 
-    async def batch(self, wait: float) -> list[Msg]:
+    async def batch(self, wait: float) -> list[Pulled]:
         """All messages that have arrived; waits up to `wait` seconds for the first, and may return none sooner."""
         self._some.clear()
         await self._ask()
@@ -67,16 +100,16 @@ class Pull:
                 async with asyncio.timeout(wait):
                     await self._some.wait()
         arrived, self._arrived = self._arrived, []
-        await self._ask()
+        await self._ask(len(arrived))
         return arrived
 
-    async def _ask(self) -> None:
-        """Keep the server supplied with requests, as far as there is room."""
+    async def _ask(self, handed: int = 0) -> None:
+        """Keep the server supplied with requests, as far as there is room beside the messages that are handed out now."""
         now = asyncio.get_running_loop().time()
         if self._asked and now - self._heard_at > EXPIRES_SECONDS + 2:
             self._asked = 0  # the server forgot our requests: it was away
-        wanted = min(BATCH, self._room() - self._asked)
-        if self._asked > BATCH // 2 or wanted <= 0 or not self._bus.connected:
+        wanted = min(BATCH, self._room() - self._asked - len(self._arrived) - handed)
+        if self._asked > BATCH // 2 or wanted < LEAST_ASKED or not self._bus.connected:
             return
         request: dict[str, Any] = {
             "batch": wanted,
@@ -90,13 +123,12 @@ class Pull:
 
     async def _receive(self, message: Msg) -> None:
         self._heard_at = asyncio.get_running_loop().time()
-        headers = message.headers
-        if headers and "Status" in headers and not message.reply:
-            unused = headers.get("Nats-Pending-Messages")
-            self._asked = max(0, self._asked - int(unused)) if unused else 0
-        else:
+        if message.reply:
             self._asked = max(0, self._asked - 1)
-            self._arrived.append(message)
+            self._arrived.append(Pulled.of(message))
+        else:  # it says that a request has ended
+            unused = (message.headers or {}).get("Nats-Pending-Messages")
+            self._asked = max(0, self._asked - int(unused)) if unused else 0
         self._some.set()
 
     def _forget(self) -> None:

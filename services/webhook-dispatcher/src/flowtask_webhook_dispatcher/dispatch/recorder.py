@@ -16,7 +16,7 @@ from flowtask_kit.outages import is_outage
 
 from . import metrics
 from .journal import Journal
-from .work import AGAIN_LATER, Arrival, Entry, OfParcel
+from .work import AGAIN_LATER, Arrival, Entry
 
 log = logs.get(__name__)
 
@@ -54,6 +54,7 @@ class Recorder:
         while True:
             if not self._more.is_set():
                 await self._more.wait()
+            if len(self._pending) < BATCH:
                 await asyncio.sleep(GATHER_SECONDS)
             batch = self._take()
             if not batch:
@@ -65,15 +66,14 @@ class Recorder:
     def _take(self) -> list[Entry]:
         """The next entries, each delivery at most once: an UPSERT cannot touch a row twice."""
         batch: list[Entry] = []
-        keys = set()
-        while self._pending and len(batch) < BATCH:
-            entry = self._pending[0]
-            if isinstance(entry, OfParcel):
-                key = entry.parcel.key
-                if key in keys:
+        pending, taken = self._pending, set()
+        while pending and len(batch) < BATCH:
+            parcel = pending[0].parcel
+            if parcel is not None:
+                if parcel.delivery_id in taken:
                     break
-                keys.add(key)
-            batch.append(self._pending.popleft())
+                taken.add(parcel.delivery_id)
+            batch.append(pending.popleft())
         return batch
 
     async def _record(self, batch: list[Entry]) -> None:
