@@ -5,11 +5,13 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 
 import base64
 import hashlib
-import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 USER_AGENT = b"FlowTask-Webhooks/1.0"
+_BLOCK = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ def signed_headers(
     """All headers of a webhook request but the framing ones; `timestamp` is the attempt's, in Unix seconds."""
     message_id = str(event_id).encode()
     stamp = b"%d" % timestamp
-    standard = hmac.digest(key.decoded, b"%b.%b.%b" % (message_id, stamp, body), hashlib.sha256)
-    own = hmac.digest(key.whole, body, hashlib.sha256)
+    standard = _mac(key.decoded, b"%b.%b.%b" % (message_id, stamp, body))
+    own = _mac(key.whole, body)
     return [
         (b"Content-Type", b"application/json"),
         (b"User-Agent", USER_AGENT),
@@ -43,3 +45,18 @@ def signed_headers(
         (b"webhook-timestamp", stamp),
         (b"webhook-signature", b"v1," + base64.b64encode(standard)),
     ]
+
+
+def _mac(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA-256 as `hmac.digest` has it, at half the cost: what depends on the key alone is kept."""
+    inner, outer = (state.copy() for state in _states(key))
+    inner.update(message)
+    outer.update(inner.digest())
+    return outer.digest()
+
+
+@lru_cache(maxsize=4096)
+def _states(key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
+    """SHA-256 after the inner and the outer pad of a key (RFC 2104)."""
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))

@@ -26,7 +26,7 @@ from .guard import Guard
 from .intake import Intake
 from .journal import Journal
 from .lanes import Lanes
-from .load import Load
+from .load import Load, spent_by_this_thread
 from .recorder import Recorder
 from .replies import Replies
 from .retrier import Retrier
@@ -80,7 +80,7 @@ class Dispatcher:
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
         journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
         recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
-        load = Load(asyncio.get_running_loop().time)
+        load = Load(asyncio.get_running_loop().time, spent_by_this_thread())
         rules = Rules(settings.webhooks_breaker_failures, timedelta(seconds=settings.webhooks_breaker_seconds))
         guard = Guard(self._directory, recorder.put, rules, each=settings.webhooks_endpoint_concurrency)
         sender = Sender(

@@ -1,28 +1,33 @@
 """Whether this process itself is what is short: then putting work off would only make more of it."""
 
+import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 BUSY = 0.75
 """Share of the time above which it is short."""
 KEPT_SECONDS = 0.5
-_SCHEDSTAT = Path("/proc/thread-self/schedstat")
+_SCHEDSTAT = "/proc/thread-self/schedstat"
 
 
-def spent() -> float:
-    """Seconds that this thread has run, and, where the system tells (Linux), has waited for a processor to run on."""
+def spent_by_this_thread() -> Callable[[], float]:
+    """A clock of the seconds that the calling thread has run, and, where the system tells (Linux), has waited for a processor."""
     try:
-        running, waiting, _ = _SCHEDSTAT.read_text().split()
-    except (OSError, ValueError):
-        return time.thread_time()
-    return (int(running) + int(waiting)) / 1e9
+        schedstat = os.open(_SCHEDSTAT, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return time.thread_time
+
+    def spent() -> float:
+        running, waiting, _ = os.pread(schedstat, 100, 0).split()
+        return (int(running) + int(waiting)) / 1e9
+
+    return spent
 
 
 class Load:
     """Compares time spent with time passed from one `look` to the next; both in seconds."""
 
-    def __init__(self, clock: Callable[[], float], spent: Callable[[], float] = spent) -> None:
+    def __init__(self, clock: Callable[[], float], spent: Callable[[], float]) -> None:
         self._clock = clock
         self._spent = spent
         self._at, self._had = clock(), spent()

@@ -8,12 +8,12 @@ from typing import Any
 
 import orjson
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from flowtask_contracts.topology import Durable
 from flowtask_kit.bus.connection import Bus
+from flowtask_kit.bus.hot import HotMessage, subscribe
 
 BATCH = 500
 LEAST_ASKED = 250
@@ -39,7 +39,7 @@ class Pulled:
     delivered: int
 
     @classmethod
-    def of(cls, message: Msg) -> "Pulled":
+    def of(cls, message: HotMessage) -> "Pulled":
         """Reads `$JS.ACK.[domain.account.]stream.consumer.delivered.sequence...` and no more of it."""
         parts = message.reply.split(".")
         first = 6 if len(parts) >= _WITH_DOMAIN else 4
@@ -47,7 +47,7 @@ class Pulled:
             message.subject,
             message.reply,
             message.data,
-            message.headers.get("traceparent") if message.headers else None,
+            message.header(b"traceparent") if message.headers else None,
             int(parts[first + 1]),
             int(parts[first]),
         )
@@ -66,6 +66,7 @@ class Pull:
         self._some = asyncio.Event()
         self._asked = 0
         self._heard_at = 0.0
+        self._clock = asyncio.get_running_loop().time
 
     async def open(self) -> None:
         """Subscribe to the inbox that the server delivers to; does nothing when that was done before."""
@@ -73,9 +74,9 @@ class Pull:
             return
         client = self._client()
         self._inbox = client.new_inbox()
-        self._subscription = await client.subscribe(self._inbox, cb=self._receive, pending_msgs_limit=-1)
+        self._subscription = await subscribe(client, self._inbox, self._receive)
         self._bus.on_reconnect(self._forget)
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = self._clock()
 
     async def close(self) -> list[Pulled]:
         """Stop hearing; returns what has arrived, or was on its way, and was not taken."""
@@ -105,7 +106,7 @@ class Pull:
 
     async def _ask(self, handed: int = 0) -> None:
         """Keep the server supplied with requests, as far as there is room beside the messages that are handed out now."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if self._asked and now - self._heard_at > EXPIRES_SECONDS + 2:
             self._asked = 0  # the server forgot our requests: it was away
         wanted = min(BATCH, self._room() - self._asked - len(self._arrived) - handed)
@@ -121,13 +122,13 @@ class Pull:
             self._heard_at = now
         self._asked += wanted
 
-    async def _receive(self, message: Msg) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
+    def _receive(self, message: HotMessage) -> None:
+        self._heard_at = self._clock()
         if message.reply:
             self._asked = max(0, self._asked - 1)
             self._arrived.append(Pulled.of(message))
         else:  # it says that a request has ended
-            unused = (message.headers or {}).get("Nats-Pending-Messages")
+            unused = message.header(b"Nats-Pending-Messages")
             self._asked = max(0, self._asked - int(unused)) if unused else 0
         self._some.set()
 

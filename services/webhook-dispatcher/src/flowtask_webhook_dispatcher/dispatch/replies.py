@@ -1,12 +1,12 @@
 """Acks and nacks on their way back to the stream, in the order they were decided."""
 
 import asyncio
-from collections import deque
 
 from nats.errors import Error as NatsError
 
 from flowtask_kit import logs
 from flowtask_kit.bus.connection import Bus
+from flowtask_kit.bus.hot import publish_all
 
 log = logs.get(__name__)
 
@@ -16,7 +16,7 @@ class Replies:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._waiting: list[tuple[str, bytes]] = []
         self._some = asyncio.Event()
 
     def say(self, reply: str, answer: bytes) -> None:
@@ -33,12 +33,11 @@ class Replies:
 
     async def send_all(self) -> None:
         """Send what waits."""
-        while self._waiting:
-            reply, answer = self._waiting.popleft()
-            client = self._bus.client
-            if client is None or not self._bus.connected:
-                continue
-            try:
-                await client.publish(reply, answer)
-            except NatsError as error:
-                log.warning("message not answered", error=repr(error))
+        waiting, self._waiting = self._waiting, []
+        client = self._bus.client
+        if not waiting or client is None or not self._bus.connected:
+            return
+        try:
+            await publish_all(client, waiting)
+        except NatsError as error:
+            log.warning("messages not answered", number=len(waiting), error=repr(error))
