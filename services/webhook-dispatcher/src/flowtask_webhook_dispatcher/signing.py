@@ -49,8 +49,10 @@ def signed_headers(
 
 def _mac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA-256 as `hmac.digest` has it, at half the cost: what depends on the key alone is kept."""
-    inner, outer = (state.copy() for state in _states(key))
+    inner, outer = _states(key)
+    inner = inner.copy()
     inner.update(message)
+    outer = outer.copy()
     outer.update(inner.digest())
     return outer.digest()
 

@@ -25,7 +25,7 @@ from .payload import NotAnEvent, PublicEvent
 from .pull import Pull, Pulled
 from .recorder import Recorder
 from .replies import Replies
-from .window import Window
+from .window import MOST_MESSAGES, Window
 from .work import ACK, AGAIN_NOW, AGAIN_SOON, Arrival, Deferred, Parcel, Seen, Stage
 
 log = logs.get(__name__)
@@ -57,8 +57,9 @@ class Intake:
         self._lanes = lanes
         self._replies = replies
         self._load = load
-        self._window = Window(asyncio.get_running_loop().time)
-        self._pull = Pull(bus, DISPATCHER_INTAKE, self._room)
+        self._clock = asyncio.get_running_loop().time
+        self._window = Window(self._clock)
+        self._pull = Pull(bus, DISPATCHER_INTAKE, self._room, lambda: self._window.messages() // 2)
         self._recorder: Recorder | None = None
         self._in_hand: dict[UUID, Arrival] = {}
         self._held: deque[Arrival] = deque()
@@ -82,10 +83,9 @@ class Intake:
 
     async def hold(self) -> None:
         """Turn what takes longer than a second into due rows, for ever."""
-        loop = asyncio.get_running_loop()
         while True:
             self._load.look()
-            while self._held and loop.time() - self._held[0].pulled_at >= HOLD_SECONDS:
+            while self._held and self._clock() - self._held[0].pulled_at >= HOLD_SECONDS:
                 self._let_go(self._held.popleft())
             await asyncio.sleep(0.05)
 
@@ -109,7 +109,9 @@ class Intake:
     def settled(self, arrival: Arrival) -> None:
         """Everything of this message is on record: acknowledge it, or have the rest of it come again."""
         self._in_hand.pop(arrival.event.id, None)
-        self._window.settled()
+        while self._held and self._held[0].open <= 0:
+            self._held.popleft()
+        self._window.settled(len(arrival.parcels) or 1)
         self._replies.say(arrival.reply, arrival.answer)
         self._pull.room_grew()
 
@@ -157,16 +159,15 @@ class Intake:
             reply=message.reply,
             stream_seq=message.stream_seq,
             event=event,
-            pulled_at=asyncio.get_running_loop().time(),
+            pulled_at=self._clock(),
             traceparent=message.traceparent,
         )
-        receivers = [
-            receiver
-            for receiver in self._directory.matching(event.workspace_id, event.type)
-            if (event.id, receiver.id) not in known
-        ]
+        receivers: Sequence[Receiver] = self._directory.matching(event.workspace_id, event.type)
+        if known:
+            receivers = [receiver for receiver in receivers if (event.id, receiver.id) not in known]
         self._in_hand[event.id] = arrival
         arrival.open = len(receivers) or 1
+        self._window.taken(arrival.open)
         if not receivers:
             self._recorder.put(Seen(arrival))
             return
@@ -203,7 +204,9 @@ class Intake:
 
     def _room(self) -> int:
         """How many more messages may be pulled."""
-        return self._window.size - len(self._in_hand)
+        assert self._recorder is not None
+        deliveries = self._lanes.in_hand + self._recorder.waiting
+        return min(self._window.messages(deliveries), MOST_MESSAGES - len(self._in_hand))
 
     def _defer(self, parcel: Parcel, reason: str, *, leased: bool = False, backlog: bool = False) -> None:
         assert self._recorder is not None

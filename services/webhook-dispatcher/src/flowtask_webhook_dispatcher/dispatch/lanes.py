@@ -70,8 +70,14 @@ class Lanes:
         self._turns: OrderedDict[UUID, OrderedDict[UUID, None]] = OrderedDict()
         """Endpoints, by workspace, that wait for a place although they are not at their own limit, the longest waiting first."""
         self._tasks: dict[asyncio.Task[None], Parcel] = {}
+        self._waiting = 0
         self._closed = False
         metrics.IN_FLIGHT.set_function(lambda: len(self._tasks))
+
+    @property
+    def in_hand(self) -> int:
+        """Parcels that wait or are under way."""
+        return self._waiting + len(self._tasks)
 
     def offer(self, parcel: Parcel) -> bool:
         """Send it as soon as there is room; False when the endpoint's queue is full."""
@@ -83,6 +89,7 @@ class Lanes:
         if waiting >= QUEUE and waiting >= self._may_wait(lane) and not self._short():
             return False
         lane.waiting[parcel] = None
+        self._waiting += 1
         self._advance(lane)
         return True
 
@@ -108,6 +115,7 @@ class Lanes:
         lane = self._lanes.get(parcel.receiver.id)
         if lane is not None and parcel in lane.waiting:
             del lane.waiting[parcel]
+            self._waiting -= 1
             self._tidy(lane)
 
     async def idle(self) -> None:
@@ -151,7 +159,7 @@ class Lanes:
         return free > (self._reserve // 2 if self._of_workspace[lane.workspace_id] > given else 0)
 
     def _begin(self, lane: _Lane) -> None:
-        parcel, _ = lane.waiting.popitem(last=False)
+        parcel = self._pop(lane)
         lane.under_way += 1
         self._of_workspace[lane.workspace_id] += 1
         task = asyncio.create_task(self._run(lane, parcel))
@@ -181,6 +189,10 @@ class Lanes:
         if lane.under_way > self._at_once(lane.id) or not self._has_place(lane, given=1):
             return None
         self._freed(lane.id)
+        return self._pop(lane)
+
+    def _pop(self, lane: _Lane) -> Parcel:
+        self._waiting -= 1
         return lane.waiting.popitem(last=False)[0]
 
     def _ended(self, task: "asyncio.Task[None]", lane: _Lane) -> None:

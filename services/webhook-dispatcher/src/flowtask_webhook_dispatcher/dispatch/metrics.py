@@ -8,9 +8,9 @@ from flowtask_contracts.commands.webhooks import Circuit
 from flowtask_kit.ids import utc_now
 
 from ..endpoints.directory import Directory
-from .histograms import HotHistogram
+from .counting import HotCounter, HotHistogram
 
-ATTEMPTS = Counter(
+ATTEMPTS = HotCounter(
     "flowtask_webhook_attempts_total",
     "Attempts by what they came to (delivered, failed, refused) and status class; `none` where no answer came.",
     ("outcome", "status"),

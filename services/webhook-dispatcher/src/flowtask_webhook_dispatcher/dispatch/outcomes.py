@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from prometheus_client import Counter
-
 from flowtask_kit.ids import utc_now
 
 from ..deliveries.models import Accepted, Failed, Gone, Outcome, outcome_of
@@ -60,7 +58,7 @@ def of_failure(error: TransportError, at: datetime, sent: Headers, trace_id: str
 def count(parcel: Parcel, result: Result) -> None:
     """Add an attempt to the metrics."""
     accepted, seconds = isinstance(result.outcome, Accepted), result.duration_ms / 1000
-    _attempts(_WORDS[type(result.outcome)], _CLASSES[(result.status_code or 0) // 100]).inc()
+    metrics.ATTEMPTS.inc(_WORDS[type(result.outcome)], _CLASSES[(result.status_code or 0) // 100])
     if result.error_code is not None:
         metrics.NO_ANSWERS.labels(result.error_code).inc()
     metrics.ATTEMPT_SECONDS.observe(seconds)
@@ -89,15 +87,3 @@ def _outcome(answer: Answer, policy: Policy) -> Outcome:
 def _text(body: bytes) -> str:
     """What was kept of a receiver's answer as text that PostgreSQL can hold."""
     return body.decode("utf-8", "replace").replace("\x00", "\ufffd")
-
-
-_children: dict[tuple[str, str], Counter] = {}
-
-
-def _attempts(outcome: str, status: str) -> Counter:
-    """The counter of these labels, kept: finding it anew costs more than counting."""
-    key = outcome, status
-    child = _children.get(key)
-    if child is None:
-        child = _children[key] = metrics.ATTEMPTS.labels(outcome, status)
-    return child

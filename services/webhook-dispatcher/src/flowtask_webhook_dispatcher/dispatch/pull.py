@@ -16,8 +16,6 @@ from flowtask_kit.bus.connection import Bus
 from flowtask_kit.bus.hot import HotMessage, subscribe
 
 BATCH = 500
-LEAST_ASKED = 250
-"""A few at a time cost a multiple: of a backlog many are asked for at once."""
 MAX_BYTES = 16 * 1024 * 1024
 """What one request may bring, so that large events do not fill the memory."""
 EXPIRES_SECONDS = 5
@@ -54,11 +52,15 @@ class Pulled:
 
 
 class Pull:
-    """Messages of one durable, gathered as they come. `room` says how many more may be asked for."""
+    """Messages of one durable, gathered as they come. `room` says how many more may be asked for.
 
-    def __init__(self, bus: Bus, durable: Durable, room: Callable[[], int]) -> None:
+    Unless there is room for `many` nothing is asked: of a backlog, a few at a time cost a multiple.
+    """
+
+    def __init__(self, bus: Bus, durable: Durable, room: Callable[[], int], many: Callable[[], int]) -> None:
         self._bus = bus
         self._room = room
+        self._many = many
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{durable.stream}.{durable.name}"
         self._subscription: Subscription | None = None
         self._inbox = ""
@@ -89,7 +91,7 @@ class Pull:
 
     def room_grew(self) -> None:
         """There may be room to ask for more: a batch that is waited for asks again."""
-        if self._asked <= BATCH // 2 and self._room() - self._asked >= LEAST_ASKED:
+        if self._wanted():
             self._some.set()
 
     async def batch(self, wait: float) -> list[Pulled]:
@@ -109,8 +111,8 @@ class Pull:
         now = self._clock()
         if self._asked and now - self._heard_at > EXPIRES_SECONDS + 2:
             self._asked = 0  # the server forgot our requests: it was away
-        wanted = min(BATCH, self._room() - self._asked - len(self._arrived) - handed)
-        if self._asked > BATCH // 2 or wanted < LEAST_ASKED or not self._bus.connected:
+        wanted = self._wanted(handed)
+        if not wanted or not self._bus.connected:
             return
         request: dict[str, Any] = {
             "batch": wanted,
@@ -121,6 +123,14 @@ class Pull:
         if not self._asked:
             self._heard_at = now
         self._asked += wanted
+
+    def _wanted(self, handed: int = 0) -> int:
+        """How many more to ask for now; 0 while few would do."""
+        many = max(1, min(self._many(), BATCH // 2))
+        if self._asked > many:
+            return 0
+        wanted = min(BATCH, self._room() - self._asked - len(self._arrived) - handed)
+        return wanted if wanted >= many else 0
 
     def _receive(self, message: HotMessage) -> None:
         self._heard_at = self._clock()

@@ -45,6 +45,11 @@ class Recorder:
         self._idle.clear()
         self._more.set()
 
+    @property
+    def waiting(self) -> int:
+        """Entries that are not on record yet."""
+        return len(self._pending)
+
     async def drained(self) -> None:
         """Wait until everything that was put is on record."""
         await self._idle.wait()

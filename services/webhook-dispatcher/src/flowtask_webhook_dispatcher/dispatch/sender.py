@@ -121,9 +121,11 @@ class Sender:
 
     def _learn(self, receiver: Receiver, result: Result) -> None:
         """Have the next attempts at this endpoint made as this one's answer suggests."""
-        outcome, now = result.outcome, utc_now()
+        outcome = result.outcome
+        accepted = isinstance(outcome, Accepted)
+        now = result.at if accepted else utc_now()  # nothing is timed by a success
         self._guard.note(receiver, outcome, now)
-        self._tally.note(receiver.id, result.at, result.duration_ms, delivered=isinstance(outcome, Accepted))
+        self._tally.note(receiver.id, result.at, result.duration_ms, delivered=accepted)
         if not isinstance(outcome, Failed) and outcome.disables is not None:
             log.info("receiver ended the webhook", endpoint_id=str(receiver.id), reason=str(outcome.disables))
             self._recorder.put(Disabled(receiver.id, receiver.url, outcome.disables, now))

