@@ -21,7 +21,7 @@ from .work import AGAIN_LATER, Arrival, Entry
 log = logs.get(__name__)
 
 BATCH = 500
-GATHER_SECONDS = 0.025
+GATHER_SECONDS = 0.05
 """How long an entry waits for others to share its transaction; what it records has happened already."""
 
 
