@@ -186,19 +186,19 @@ def _first_attempts(batch: Iterable[Entry], now: datetime) -> list[Followed]:
 async def _straight(connection: Any, batch: Sequence[Entry], final: Sequence[Followed]) -> None:
     """The happy path: one statement, which is its own transaction."""
     if final:
-        await connection.execute(statements.RECORD_WITH_MESSAGES, *_results(final), *_arrived(batch))
+        await connection.execute(statements.RECORD_WITH_MESSAGES, _results(final), _arrived(batch))
     else:
         await _messages(connection, batch)
 
 
 async def _record(connection: Any, settled: Sequence[Followed]) -> None:
     if settled:
-        await connection.execute(statements.RECORD, *_results(settled))
+        await connection.execute(statements.RECORD, _results(settled))
 
 
-def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
-    """The columns of attempts and of what they come to."""
-    return tuple(map(list, zip(*[_row(entry, following) for entry, following in settled], strict=True)))
+def _results(settled: Sequence[Followed]) -> list[tuple[Any, ...]]:
+    """Attempts and what they come to, as `webhooks.written_attempt`."""
+    return [_row(entry, following) for entry, following in settled]
 
 
 def _row(entry: Attempted, following: Next) -> tuple[Any, ...]:
@@ -252,26 +252,19 @@ def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
 
 
 async def _messages(connection: Any, batch: Iterable[Entry]) -> None:
-    arrived = _arrived(batch)
-    if arrived[0]:
-        await connection.execute(statements.MESSAGES, *arrived)
+    if arrived := _arrived(batch):
+        await connection.execute(statements.MESSAGES, arrived)
 
 
-def _arrived(batch: Iterable[Entry]) -> tuple[list[Any], ...]:
-    """The columns of every event that came with the stream, once, matched or not."""
-    arrivals = {}
+def _arrived(batch: Iterable[Entry]) -> list[tuple[Any, ...]]:
+    """Every event that came with the stream, once, matched or not, as `webhooks.written_message`."""
+    rows = {}
     for entry in batch:
-        if entry.arrival is not None and not entry.arrival.on_record:
-            arrivals[entry.arrival.event.id] = entry.arrival
-    events = [arrival.event for arrival in arrivals.values()]
-    return (
-        [event.id for event in events],
-        [event.workspace_id for event in events],
-        [event.type for event in events],
-        [event.resource_id for event in events],
-        [arrival.stream_seq for arrival in arrivals.values()],
-        [event.raw for event in events],
-    )
+        arrival = entry.arrival
+        if arrival is not None and not arrival.on_record:
+            event, seq = arrival.event, arrival.stream_seq
+            rows[event.id] = (event.id, event.workspace_id, event.type, event.resource_id, seq, event.raw)
+    return [*rows.values()]
 
 
 async def _release(connection: Any, entries: Sequence[Released]) -> None:
