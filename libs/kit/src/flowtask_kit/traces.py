@@ -48,7 +48,7 @@ def exported() -> bool:
 def trace_id(traceparent: str | None) -> str:
     """The id of the trace that a `traceparent` names, or of a new one, as 32 hexadecimal digits."""
     named = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    return named[1] if named else format(random.getrandbits(128), "032x")
+    return named[1] if named else f"{random.getrandbits(128):032x}"
 
 
 def tracer() -> trace.Tracer:

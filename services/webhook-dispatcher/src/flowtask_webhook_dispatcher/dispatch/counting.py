@@ -2,7 +2,6 @@
 
 import math
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -19,12 +18,12 @@ class HotCounter(Collector):
         self._name = name
         self._documentation = documentation
         self._labels = tuple(labels)
-        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._counts: dict[tuple[str, ...], int] = {}
         registry.register(self)
 
     def inc(self, *values: str) -> None:
         """Count one of these labels' values."""
-        self._counts[values] += 1
+        self._counts[values] = self._counts.get(values, 0) + 1
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """What was counted so far."""

@@ -33,8 +33,8 @@ def of_answer(answer: Answer, policy: Policy, at: datetime, sent: Headers, trace
         None,
         timings,
         trace_id,
-        b"\n".join([name + b": " + value for name, value in sent]),
-        "\n".join([f"{name}: {value}" for name, value in headers]).encode("latin-1"),
+        b"\n".join(map(b": ".join, sent)),
+        "\n".join(map(": ".join, headers)).encode("latin-1"),
         _text(body) if body else None,
         truncated,
     )
@@ -50,7 +50,7 @@ def of_failure(error: TransportError, at: datetime, sent: Headers, trace_id: str
         error=error.message,
         error_code=str(error.kind),
         trace_id=trace_id,
-        request_headers=b"\n".join([name + b": " + value for name, value in sent]),
+        request_headers=b"\n".join(map(b": ".join, sent)),
         timings=timings,
     )
 
