@@ -19,7 +19,7 @@ BATCH = 500
 MAX_BYTES = 16 * 1024 * 1024
 """What one request may bring, so that large events do not fill the memory."""
 EXPIRES_SECONDS = 5
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.05
 """How long messages of a backlog wait for others, for a batch costs about as much as a message; a single one never waits."""
 
 
