@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -10,6 +11,7 @@ _PARENT, _OWN, _REAPED = 1, (11, 12), (13, 14)
 """Places in /proc/<pid>/stat, counted from behind the name: see proc_pid_stat(5)."""
 
 
+@cache  # asked again after this process has gone to the others, it would find one core only
 def cores() -> tuple[set[int], set[int]]:
     """The core of the program under test, and those of everything else; all share where there is only one."""
     mine = sorted(os.sched_getaffinity(0))

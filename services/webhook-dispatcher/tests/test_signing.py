@@ -123,3 +123,14 @@ def test_a_key_shows_no_secret(secret):
     key = SigningKey.of(secret).until(datetime.now(UTC), SigningKey.of(new_secret()))
     assert secret not in repr(key)
     assert str(base64.b64decode(secret.removeprefix("whsec_"))) not in repr(key)
+
+
+@pytest.mark.parametrize("length", [1, 24, 63, 64, 65, 200])
+def test_the_signatures_are_hmac_for_keys_of_any_length(length):
+    whole = "whsec_" + base64.b64encode(bytes(range(length))).decode()
+    event = uuid4()
+    for _ in range(2):
+        headers = headers_of(whole, event_id=event, timestamp=5)
+        assert headers["X-FlowTask-Signature"] == "sha256=" + hmac.digest(whole.encode(), BODY, hashlib.sha256).hex()
+        standard = hmac.digest(bytes(range(length)), b"%b.5.%b" % (str(event).encode(), BODY), hashlib.sha256)
+        assert headers["webhook-signature"] == "v1," + base64.b64encode(standard).decode()

@@ -42,7 +42,7 @@ def make_parcel(make_receiver, cloud_event):
             **more,
         )
         if arrival:
-            parcel.arrival = Arrival("", stream_seq, event, 0.0, {}, [parcel], open=1)
+            parcel.arrival = Arrival("", stream_seq, event, 0.0, None, [parcel], open=1)
         return parcel
 
     return make

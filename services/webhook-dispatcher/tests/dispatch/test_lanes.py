@@ -43,8 +43,8 @@ def post():
 async def make_lanes(post):
     made = []
 
-    def make(each=2, total=100, send=post, freed=lambda _endpoint: None):
-        lanes = Lanes(send, freed, lambda _endpoint: each, total=total)
+    def make(each=2, total=100, send=post, freed=lambda _endpoint: None, short=lambda: False):
+        lanes = Lanes(send, freed, lambda _endpoint: each, total=total, short=short)
         made.append(lanes)
         return lanes
 
@@ -82,6 +82,32 @@ async def test_a_full_queue_takes_no_more_and_no_other_endpoint_notices(make_lan
     assert lanes.offer(other)
     await rest()
     assert other in post.begun
+
+
+async def test_while_the_process_itself_is_short_of_time_no_queue_is_full(make_lanes, make_receiver, make_parcel):
+    busy = [True]
+    lanes, receiver = make_lanes(each=1, short=lambda: busy[0]), make_receiver()
+    assert all(lanes.offer(make_parcel(receiver)) for _ in range(MOST_WAITING + 50))
+    assert lanes.in_hand == MOST_WAITING + 50
+    busy.clear()
+    busy.append(False)
+    assert not lanes.offer(make_parcel(receiver))
+
+
+async def test_what_is_in_hand_is_counted_through_everything_that_becomes_of_it(
+    make_lanes, post, make_receiver, make_parcel
+):
+    lanes, receiver = make_lanes(each=2), make_receiver()
+    parcels = [make_parcel(receiver) for _ in range(6)]
+    for parcel in parcels:
+        lanes.offer(parcel)
+    await rest()
+    assert lanes.in_hand == 6
+    lanes.withdraw(parcels[5])
+    assert lanes.in_hand == 5
+    post.open(receiver)
+    await lanes.idle()
+    assert lanes.in_hand == 0
 
 
 async def test_an_endpoint_that_is_known_to_be_slow_has_a_short_queue_and_a_fast_one_a_long_one(

@@ -40,6 +40,7 @@ class Gone:
 
 
 Outcome = Accepted | Failed | Gone
+ACCEPTED = Accepted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def outcome_of(
     """
     disables = DisabledReason.RECEIVER if wish == "disable" else None
     if 200 <= status < 300:  # noqa: PLR2004 - status classes
-        return Accepted(disables)
+        return Accepted(disables) if disables else ACCEPTED
     if disables is None and status == _GONE:
         disables = DisabledReason.GONE
     server = status >= 500 or status in _RETRYABLE  # noqa: PLR2004

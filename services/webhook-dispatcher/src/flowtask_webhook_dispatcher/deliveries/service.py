@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.commands.webhooks import (
@@ -46,7 +47,7 @@ async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
     attempts = (await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id))).all()
     payload = None
     if message.erased_at is None:
-        payload = PublicEvent.parse(message.payload).document_for(delivery.delivery_id)
+        payload = orjson.loads(PublicEvent.parse(message.payload).body(delivery.delivery_id))
     return DeliveryDetail(
         **dict(delivery.view(due_at)),
         payload=payload,

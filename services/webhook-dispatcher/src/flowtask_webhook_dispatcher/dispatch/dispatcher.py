@@ -1,6 +1,7 @@
 """The loops of delivery put together, and their orderly end."""
 
 import asyncio
+import gc
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -8,7 +9,6 @@ from typing import Any
 
 import asyncpg
 
-from flowtask_contracts.topology import DISPATCHER_INTAKE
 from flowtask_kit import logs
 from flowtask_kit.database.engine import SERVER_SETTINGS, plain_dsn
 from flowtask_kit.ids import utc_now
@@ -26,18 +26,19 @@ from .guard import Guard
 from .intake import Intake
 from .journal import Journal
 from .lanes import Lanes
-from .pull import Pull
+from .load import Load, spent_by_this_thread
 from .recorder import Recorder
+from .replies import Replies
 from .retrier import Retrier
 from .sender import Sender
 from .work import Released
 
 log = logs.get(__name__)
 
-IN_HAND = 1500
-"""Messages that one process holds unacknowledged at most; below the durable's `max_ack_pending`."""
 CLAIM_MARGIN = timedelta(seconds=5)
 HALT_SECONDS = 2.0
+GARBAGE = (20_000, 20, 50)
+"""Objects made before the youngest are looked through (`gc.set_threshold`): a few thousand messages in hand are no garbage."""
 RECORD_SECONDS = 5.0
 
 
@@ -54,6 +55,7 @@ class Dispatcher:
         self._pool: asyncpg.Pool[Any] | None = None
         self._intake: Intake | None = None
         self._lanes: Lanes | None = None
+        self._replies: Replies | None = None
         self._recorder: Recorder | None = None
         self._retrier: Retrier | None = None
 
@@ -64,6 +66,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Build and start the loops; a database or broker that is away is waited for inside them."""
+        gc.set_threshold(*GARBAGE)
         settings, background = self._settings, self._resources.background
         self._pool = pool = await asyncpg.create_pool(
             plain_dsn(settings.database_url.get_secret_value()),
@@ -77,6 +80,7 @@ class Dispatcher:
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
         journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
         recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
+        load = Load(asyncio.get_running_loop().time, spent_by_this_thread())
         rules = Rules(settings.webhooks_breaker_failures, timedelta(seconds=settings.webhooks_breaker_seconds))
         guard = Guard(self._directory, recorder.put, rules, each=settings.webhooks_endpoint_concurrency)
         sender = Sender(
@@ -87,15 +91,16 @@ class Dispatcher:
             lambda endpoint_id: retrier.freed(endpoint_id),  # noqa: PLW0108 - made below
             guard.at_once,
             total=settings.webhooks_concurrency,
+            short=lambda: load.short,
         )
-        pull = Pull(self._resources.bus, DISPATCHER_INTAKE, lambda: IN_HAND - intake.in_hand)
-        intake = Intake(pool, self._resources.bus, pull, self._directory, lanes, guard)
+        self._replies = replies = Replies(self._resources.bus)
+        intake = Intake(pool, self._resources.bus, self._directory, lanes, guard, replies, load)
         intake.record_with(recorder)
         retrier = Retrier(pool, self._directory, guard, lanes, recorder, claim=claim)
         self._intake, self._lanes, self._recorder, self._retrier = intake, lanes, recorder, retrier
         for name, loop in (
             ("recorder", recorder.run),
-            ("answers", intake.answer),
+            ("answers", replies.run),
             ("hold", intake.hold),
             ("intake", intake.run),
             ("retrier", retrier.run),
@@ -107,6 +112,7 @@ class Dispatcher:
         """Hand back what was not sent, let attempts under way end, put everything on record."""
         assert self._intake is not None
         assert self._lanes is not None
+        assert self._replies is not None
         assert self._recorder is not None
         assert self._retrier is not None
         assert self._pool is not None
@@ -123,7 +129,7 @@ class Dispatcher:
                 await self._lanes.idle()
         except TimeoutError:
             self._lanes.abandon()
-        await self._intake.answer_all()
+        await self._replies.send_all()
         try:
             async with asyncio.timeout(RECORD_SECONDS if self._recorder.healthy.is_set() else HALT_SECONDS):
                 await self._recorder.drained()
@@ -133,7 +139,7 @@ class Dispatcher:
             if not is_outage(error):
                 raise
             log.warning("not everything is on record; messages and leases come back", error=repr(error))
-        await self._intake.answer_all()
+        await self._replies.send_all()
         await self._client.aclose()
 
     async def close(self) -> None:

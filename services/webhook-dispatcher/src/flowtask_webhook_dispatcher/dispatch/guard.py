@@ -76,9 +76,9 @@ class Guard:
 
     def admits(self, parcel: Parcel, receiver: Receiver, now: datetime) -> bool:
         """Whether this attempt may be made now; in `half-open` it becomes the one that tries out."""
+        if self._breaker(receiver).open_until is None:
+            return True
         match self.circuit(receiver, now):
-            case Circuit.CLOSED:
-                return True
             case Circuit.HALF_OPEN if receiver.id not in self._probes:
                 self._probes[receiver.id] = parcel
                 return True
@@ -87,15 +87,16 @@ class Guard:
 
     def ended(self, parcel: Parcel) -> None:
         """The attempt is over, whether or not anything came of it."""
-        if self._probes.get(parcel.receiver.id) is parcel:
+        if self._probes and self._probes.get(parcel.receiver.id) is parcel:
             del self._probes[parcel.receiver.id]
 
     def note(self, receiver: Receiver, outcome: Outcome, now: datetime) -> None:
         """Learn from what an attempt came to."""
         before = self._breaker(receiver)
         after = before.after(outcome, now, self._rules)
-        self._set_pace(receiver.id, failed=after is not CLOSED)
-        if after == before:
+        if self._pace:
+            self._set_pace(receiver.id, failed=after is not CLOSED)
+        if after is before or after == before:
             return
         self._breakers[receiver.id] = after
         if after.open_until == before.open_until:
@@ -114,7 +115,7 @@ class Guard:
         )
 
     def _breaker(self, receiver: Receiver) -> Breaker:
-        return self._breakers.get(receiver.id, receiver.breaker)
+        return self._breakers.get(receiver.id, receiver.breaker) if self._breakers else receiver.breaker
 
     def _set_pace(self, endpoint_id: UUID, *, failed: bool) -> None:
         """Twice as many at once with every answer, half as many with every failure, until it is what it was before."""

@@ -7,10 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
 from flowtask_contracts.commands.webhooks import Circuit
+from flowtask_contracts.topology import DISPATCHER_INTAKE
 from flowtask_kit import logs
 from flowtask_kit.bus.connection import Bus
 from flowtask_kit.ids import utc_now
@@ -21,9 +20,12 @@ from ..endpoints.directory import Directory, Receiver
 from . import metrics, statements
 from .guard import Guard
 from .lanes import Lanes
+from .load import Load
 from .payload import NotAnEvent, PublicEvent
-from .pull import Pull
+from .pull import Pull, Pulled
 from .recorder import Recorder
+from .replies import Replies
+from .window import MOST_MESSAGES, Window
 from .work import ACK, AGAIN_NOW, AGAIN_SOON, Arrival, Deferred, Parcel, Seen, Stage
 
 log = logs.get(__name__)
@@ -39,26 +41,31 @@ class Intake:
     """Reads the durable for as long as the process lives. `stop` takes nothing more and hands back what was not taken."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[Any]", bus: Bus, pull: Pull, directory: Directory, lanes: Lanes, guard: Guard
+        self,
+        pool: "asyncpg.Pool[Any]",
+        bus: Bus,
+        directory: Directory,
+        lanes: Lanes,
+        guard: Guard,
+        replies: Replies,
+        load: Load,
     ) -> None:
         self._guard = guard
         self._pool = pool
         self._bus = bus
-        self._pull = pull
         self._directory = directory
         self._lanes = lanes
+        self._replies = replies
+        self._load = load
+        self._clock = asyncio.get_running_loop().time
+        self._window = Window(self._clock)
+        self._pull = Pull(bus, DISPATCHER_INTAKE, self._room, lambda: self._window.messages() // 2)
         self._recorder: Recorder | None = None
         self._in_hand: dict[UUID, Arrival] = {}
         self._held: deque[Arrival] = deque()
-        self._answers: deque[tuple[str, bytes]] = deque()
-        self._to_answer = asyncio.Event()
         self._busy = asyncio.Lock()
         self._stopping = False
-
-    @property
-    def in_hand(self) -> int:
-        """Messages pulled and not yet acknowledged."""
-        return len(self._in_hand)
+        metrics.IN_HAND.set_function(lambda: len(self._in_hand))
 
     def record_with(self, recorder: Recorder) -> None:
         """Where entries go; the recorder in turn tells `settled`."""
@@ -76,9 +83,9 @@ class Intake:
 
     async def hold(self) -> None:
         """Turn what takes longer than a second into due rows, for ever."""
-        loop = asyncio.get_running_loop()
         while True:
-            while self._held and loop.time() - self._held[0].pulled_at >= HOLD_SECONDS:
+            self._load.look()
+            while self._held and self._clock() - self._held[0].pulled_at >= HOLD_SECONDS:
                 self._let_go(self._held.popleft())
             await asyncio.sleep(0.05)
 
@@ -86,7 +93,7 @@ class Intake:
         """Take nothing more, and nack what was not taken, so that another replica sends it at once."""
         self._stopping = True
         for message in await self._pull.close():
-            self._say(message.reply, AGAIN_NOW)
+            self._replies.say(message.reply, AGAIN_NOW)
         async with self._busy:
             return
 
@@ -102,30 +109,13 @@ class Intake:
     def settled(self, arrival: Arrival) -> None:
         """Everything of this message is on record: acknowledge it, or have the rest of it come again."""
         self._in_hand.pop(arrival.event.id, None)
-        metrics.IN_HAND.set(len(self._in_hand))
-        self._say(arrival.reply, arrival.answer)
+        while self._held and self._held[0].open <= 0:
+            self._held.popleft()
+        self._window.settled(len(arrival.parcels) or 1)
+        self._replies.say(arrival.reply, arrival.answer)
         self._pull.room_grew()
 
-    async def answer(self) -> None:
-        """Send acks and nacks in the order they were decided, for ever."""
-        while True:
-            await self._to_answer.wait()
-            self._to_answer.clear()
-            await self.answer_all()
-
-    async def answer_all(self) -> None:
-        """Send the acks and nacks that wait; one that is lost brings its message again, and its rows are read then."""
-        while self._answers:
-            reply, answer = self._answers.popleft()
-            client = self._bus.client
-            if client is None or not self._bus.connected:
-                continue
-            try:
-                await client.publish(reply, answer)
-            except NatsError as error:
-                log.warning("message not answered", error=repr(error))
-
-    async def _take(self, messages: Sequence[Msg]) -> None:
+    async def _take(self, messages: Sequence[Pulled]) -> None:
         """Accept what can be read, keep the rest apart; nothing is accepted if the database cannot be read."""
         read, unreadable = _read(messages)
         still_ours = {event.id for _, event in read if event.id in self._in_hand}
@@ -133,29 +123,29 @@ class Intake:
             known = await self._prepare(read, unreadable)
         except Exception as error:
             for message in messages:
-                self._say(message.reply, AGAIN_SOON)
+                self._replies.say(message.reply, AGAIN_SOON)
             if not is_outage(error):
                 raise
             log.warning("intake waits for the database", messages=len(messages), error=repr(error))
             await asyncio.sleep(0.5)
             return
         for message, _ in unreadable:
-            self._say(message.reply, ACK)
+            self._replies.say(message.reply, ACK)
         for message, event in read:
             if self._stopping:
-                self._say(message.reply, AGAIN_NOW)
+                self._replies.say(message.reply, AGAIN_NOW)
             elif event.id in self._in_hand:
                 self._in_hand[event.id].reply = message.reply
             elif self._directory.is_erased(event.workspace_id):
-                self._say(message.reply, ACK)
+                self._replies.say(message.reply, ACK)
             elif event.id not in still_ours:  # else its rows were written, and its answer sent, while others were read
                 self._accept(message, event, known)
 
     async def _prepare(
-        self, read: Sequence[tuple[Msg, PublicEvent]], unreadable: Sequence[tuple[Msg, NotAnEvent]]
+        self, read: Sequence[tuple[Pulled, PublicEvent]], unreadable: Sequence[tuple[Pulled, NotAnEvent]]
     ) -> Known:
         """Bring the directory up to date; for messages that came before, read what is on record of them."""
-        again = [event.id for message, event in read if message.metadata.num_delivered > 1]
+        again = [event.id for message, event in read if message.delivered > 1]
         async with self._pool.acquire() as connection:
             await self._directory.refresh(connection)
             if unreadable:
@@ -163,23 +153,21 @@ class Intake:
             rows = await connection.fetch(statements.KNOWN, again) if again else []
         return {(row["event_id"], row["endpoint_id"]) for row in rows}
 
-    def _accept(self, message: Msg, event: PublicEvent, known: Known) -> None:
+    def _accept(self, message: Pulled, event: PublicEvent, known: Known) -> None:
         assert self._recorder is not None
         arrival = Arrival(
             reply=message.reply,
-            stream_seq=message.metadata.sequence.stream,
+            stream_seq=message.stream_seq,
             event=event,
-            pulled_at=asyncio.get_running_loop().time(),
-            traceparent=_traceparent(message),
+            pulled_at=self._clock(),
+            traceparent=message.traceparent,
         )
-        receivers = [
-            receiver
-            for receiver in self._directory.matching(event.workspace_id, event.type)
-            if (event.id, receiver.id) not in known
-        ]
+        receivers: Sequence[Receiver] = self._directory.matching(event.workspace_id, event.type)
+        if known:
+            receivers = [receiver for receiver in receivers if (event.id, receiver.id) not in known]
         self._in_hand[event.id] = arrival
-        metrics.IN_HAND.set(len(self._in_hand))
         arrival.open = len(receivers) or 1
+        self._window.taken(arrival.open)
         if not receivers:
             self._recorder.put(Seen(arrival))
             return
@@ -209,10 +197,16 @@ class Intake:
                 continue
             if parcel.stage is Stage.WAITING:
                 self._lanes.withdraw(parcel)
-                # While nothing is recorded nothing is sent, and that is not the endpoint's doing.
-                self._defer(parcel, "waiting", backlog=self._recorder.healthy.is_set())
+                # While nothing is recorded nothing is sent, and that is not the endpoint's doing; nor is our being busy.
+                self._defer(parcel, "waiting", backlog=self._recorder.healthy.is_set() and not self._load.short)
             elif parcel.stage is Stage.SENDING:
                 self._defer(parcel, "slow", leased=True)
+
+    def _room(self) -> int:
+        """How many more messages may be pulled."""
+        assert self._recorder is not None
+        deliveries = self._lanes.in_hand + self._recorder.waiting
+        return min(self._window.messages(deliveries), MOST_MESSAGES - len(self._in_hand))
 
     def _defer(self, parcel: Parcel, reason: str, *, leased: bool = False, backlog: bool = False) -> None:
         assert self._recorder is not None
@@ -223,12 +217,8 @@ class Intake:
             parcel.stage = Stage.ENDED
         self._recorder.put(Deferred(parcel, utc_now(), leased=leased, backlog=backlog, arrival=parcel.take_arrival()))
 
-    def _say(self, reply: str, answer: bytes) -> None:
-        self._answers.append((reply, answer))
-        self._to_answer.set()
 
-
-def _read(messages: Sequence[Msg]) -> tuple[list[tuple[Msg, PublicEvent]], list[tuple[Msg, NotAnEvent]]]:
+def _read(messages: Sequence[Pulled]) -> tuple[list[tuple[Pulled, PublicEvent]], list[tuple[Pulled, NotAnEvent]]]:
     """The messages that are events, and those that are not."""
     read, unreadable = [], []
     for message in messages:
@@ -239,20 +229,15 @@ def _read(messages: Sequence[Msg]) -> tuple[list[tuple[Msg, PublicEvent]], list[
     return read, unreadable
 
 
-async def _set_apart(connection: Any, unreadable: Sequence[tuple[Msg, NotAnEvent]]) -> None:
+async def _set_apart(connection: Any, unreadable: Sequence[tuple[Pulled, NotAnEvent]]) -> None:
     """Keep what is not an event where it can be looked at."""
     metrics.UNREADABLE.inc(len(unreadable))
     for message, error in unreadable:
         log.error("message is not an event; kept apart", subject=message.subject, error=str(error))
     await connection.execute(
         statements.UNREADABLE,
-        [message.metadata.sequence.stream for message, _ in unreadable],
+        [message.stream_seq for message, _ in unreadable],
         [message.subject for message, _ in unreadable],
         [message.data for message, _ in unreadable],
         [str(error)[:500] for _, error in unreadable],
     )
-
-
-def _traceparent(message: Msg) -> dict[str, str]:
-    value = (message.headers or {}).get("traceparent")
-    return {"traceparent": value} if value else {}

@@ -186,40 +186,52 @@ def _first_attempts(batch: Iterable[Entry], now: datetime) -> list[Followed]:
 async def _straight(connection: Any, batch: Sequence[Entry], final: Sequence[Followed]) -> None:
     """The happy path: one statement, which is its own transaction."""
     if final:
-        await connection.execute(statements.RECORD_WITH_MESSAGES, *_results(final), *_arrived(batch))
+        await connection.execute(statements.RECORD_WITH_MESSAGES, _results(final), _arrived(batch))
     else:
         await _messages(connection, batch)
 
 
 async def _record(connection: Any, settled: Sequence[Followed]) -> None:
     if settled:
-        await connection.execute(statements.RECORD, *_results(settled))
+        await connection.execute(statements.RECORD, _results(settled))
 
 
-def _results(settled: Sequence[Followed]) -> tuple[list[Any], ...]:
-    """The columns of attempts and of what they come to."""
+def _results(settled: Sequence[Followed]) -> list[tuple[Any, ...]]:
+    """Attempts and what they come to, as `webhooks.written_attempt`."""
+    return [_row(entry, following) for entry, following in settled]
+
+
+def _row(entry: Attempted, following: Next) -> tuple[Any, ...]:
+    parcel, result, event = entry.parcel, entry.result, entry.parcel.event
+    dns, connect, tls, first_byte, _ = result.timings or _NO_TIMINGS
     return (
-        *_columns([entry.parcel for entry, _ in settled]),
-        [status_of(following).value for _, following in settled],
-        [_recoverable(entry, following) for entry, following in settled],
-        [entry.parcel.trigger.value for entry, _ in settled],
-        [entry.result.at for entry, _ in settled],
-        [entry.result.duration_ms for entry, _ in settled],
-        [entry.result.status_code for entry, _ in settled],
-        [entry.result.error for entry, _ in settled],
-        [entry.result.error_code for entry, _ in settled],
-        *([_milliseconds(entry.result.timings, part) for entry, _ in settled] for part in range(4)),
-        *([getattr(entry.result, name) for entry, _ in settled] for name in _SAID),
+        event.id,
+        parcel.receiver.id,
+        parcel.delivery_id,
+        event.workspace_id,
+        event.type,
+        event.resource_id,
+        status_of(following).value,
+        _recoverable(entry, following),
+        parcel.trigger.value,
+        result.at,
+        result.duration_ms,
+        result.status_code,
+        result.error,
+        result.error_code,
+        None if dns is None else dns * 1000,
+        None if connect is None else connect * 1000,
+        None if tls is None else tls * 1000,
+        None if first_byte is None else first_byte * 1000,
+        result.trace_id,
+        result.request_headers,
+        result.response_headers,
+        result.response_body,
+        result.response_truncated,
     )
 
 
-_SAID = ("trace_id", "request_headers", "response_headers", "response_body", "response_truncated")
-
-
-def _milliseconds(timings: Timings | None, part: int) -> float | None:
-    """The lookup, the connection, TLS, or the wait for the first byte."""
-    seconds = None if timings is None else timings[part]
-    return None if seconds is None else seconds * 1000
+_NO_TIMINGS = Timings(None, None, None, None, 0.0)
 
 
 def _recoverable(entry: Attempted, following: Next) -> bool:
@@ -240,26 +252,19 @@ def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
 
 
 async def _messages(connection: Any, batch: Iterable[Entry]) -> None:
-    arrived = _arrived(batch)
-    if arrived[0]:
-        await connection.execute(statements.MESSAGES, *arrived)
+    if arrived := _arrived(batch):
+        await connection.execute(statements.MESSAGES, arrived)
 
 
-def _arrived(batch: Iterable[Entry]) -> tuple[list[Any], ...]:
-    """The columns of every event that came with the stream, once, matched or not."""
-    arrivals = {}
+def _arrived(batch: Iterable[Entry]) -> list[tuple[Any, ...]]:
+    """Every event that came with the stream, once, matched or not, as `webhooks.written_message`."""
+    rows = {}
     for entry in batch:
-        if entry.arrival is not None and not entry.arrival.on_record:
-            arrivals[entry.arrival.event.id] = entry.arrival
-    events = [arrival.event for arrival in arrivals.values()]
-    return (
-        [event.id for event in events],
-        [event.workspace_id for event in events],
-        [event.type for event in events],
-        [event.resource_id for event in events],
-        [arrival.stream_seq for arrival in arrivals.values()],
-        [event.raw for event in events],
-    )
+        arrival = entry.arrival
+        if arrival is not None and not arrival.on_record:
+            event, seq = arrival.event, arrival.stream_seq
+            rows[event.id] = (event.id, event.workspace_id, event.type, event.resource_id, seq, event.raw)
+    return [*rows.values()]
 
 
 async def _release(connection: Any, entries: Sequence[Released]) -> None:

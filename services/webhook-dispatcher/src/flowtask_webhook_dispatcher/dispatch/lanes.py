@@ -23,9 +23,10 @@ MOST_AHEAD = 8
 
 
 class _Lane:
-    __slots__ = ("known", "seconds", "under_way", "waiting", "workspace_id")
+    __slots__ = ("id", "known", "seconds", "under_way", "waiting", "workspace_id")
 
-    def __init__(self, workspace_id: UUID) -> None:
+    def __init__(self, endpoint_id: UUID, workspace_id: UUID) -> None:
+        self.id = endpoint_id
         self.workspace_id = workspace_id
         self.waiting: OrderedDict[Parcel, None] = OrderedDict()
         self.under_way = 0
@@ -33,13 +34,19 @@ class _Lane:
         self.known = False
         """Whether an attempt has ended, so that it is known how long they take."""
 
+    def took(self, seconds: float) -> None:
+        """An attempt has ended."""
+        self.seconds = max(0.8 * self.seconds + 0.2 * seconds if self.known else seconds, 0.001)
+        self.known = True
+
 
 class Lanes:
     """Runs `send` for each parcel, at most `at_once` of an endpoint and `total` in all; workspaces take turns, and endpoints.
 
     The last quarter of the places is for endpoints that have none, and half of that for workspaces that have none: neither
     a few hanging receivers nor many of one owner can take them all. `freed` hears of each endpoint that has more room than
-    before. `close` ends it: nothing more is begun.
+    before. While this process itself is `short`, queues are as long as they get: that is not the endpoints' doing.
+    `close` ends it: nothing more is begun.
     """
 
     def __init__(
@@ -49,30 +56,41 @@ class Lanes:
         at_once: Callable[[UUID], int],
         *,
         total: int,
+        short: Callable[[], bool] = lambda: False,
     ) -> None:
         self._send = send
         self._freed = freed
         self._at_once = at_once
         self._total = total
         self._reserve = total // 4
+        self._short = short
         self._lanes: dict[UUID, _Lane] = {}
         self._of_workspace: Counter[UUID] = Counter()
         """Attempts under way."""
         self._turns: OrderedDict[UUID, OrderedDict[UUID, None]] = OrderedDict()
         """Endpoints, by workspace, that wait for a place although they are not at their own limit, the longest waiting first."""
         self._tasks: dict[asyncio.Task[None], Parcel] = {}
+        self._waiting = 0
         self._closed = False
+        metrics.IN_FLIGHT.set_function(lambda: len(self._tasks))
+
+    @property
+    def in_hand(self) -> int:
+        """Parcels that wait or are under way."""
+        return self._waiting + len(self._tasks)
 
     def offer(self, parcel: Parcel) -> bool:
         """Send it as soon as there is room; False when the endpoint's queue is full."""
-        endpoint_id = parcel.receiver.id
-        lane = self._lanes.get(endpoint_id)
+        receiver = parcel.receiver
+        lane = self._lanes.get(receiver.id)
         if lane is None:
-            lane = self._lanes[endpoint_id] = _Lane(parcel.receiver.workspace_id)
-        if len(lane.waiting) >= QUEUE and len(lane.waiting) >= self._may_wait(endpoint_id, lane):
+            lane = self._lanes[receiver.id] = _Lane(receiver.id, receiver.workspace_id)
+        waiting = len(lane.waiting)
+        if waiting >= QUEUE and waiting >= self._may_wait(lane) and not self._short():
             return False
         lane.waiting[parcel] = None
-        self._advance(endpoint_id, lane)
+        self._waiting += 1
+        self._advance(lane)
         return True
 
     def room(self, endpoint_id: UUID) -> int:
@@ -86,19 +104,19 @@ class Lanes:
         free = ahead - taken
         return min(free, self._total - len(self._tasks)) if 2 * free >= ahead else 0
 
-    def _may_wait(self, endpoint_id: UUID, lane: _Lane) -> int:
+    def _may_wait(self, lane: _Lane) -> int:
         if not lane.known:
             return MOST_WAITING
-        return min(int(self._at_once(endpoint_id) * AHEAD_SECONDS / lane.seconds), MOST_WAITING)
+        return min(int(self._at_once(lane.id) * AHEAD_SECONDS / lane.seconds), MOST_WAITING)
 
     def withdraw(self, parcel: Parcel) -> None:
         """Take back a parcel that was not sent yet."""
         parcel.stage = Stage.ENDED
-        endpoint_id = parcel.receiver.id
-        lane = self._lanes.get(endpoint_id)
+        lane = self._lanes.get(parcel.receiver.id)
         if lane is not None and parcel in lane.waiting:
             del lane.waiting[parcel]
-            self._tidy(endpoint_id, lane)
+            self._waiting -= 1
+            self._tidy(lane)
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""
@@ -122,54 +140,70 @@ class Lanes:
         for task in self._tasks:
             task.cancel()
 
-    def _advance(self, endpoint_id: UUID, lane: _Lane) -> None:
+    def _advance(self, lane: _Lane) -> None:
         """Begin what this lane may begin now; let it wait for its turn if only the places of all are taken."""
         if not lane.waiting or self._closed:
             return
-        each = self._at_once(endpoint_id)
+        each = self._at_once(lane.id)
         while lane.waiting and lane.under_way < each:
             if not self._has_place(lane):
-                self._turns.setdefault(lane.workspace_id, OrderedDict()).setdefault(endpoint_id)
+                self._turns.setdefault(lane.workspace_id, OrderedDict()).setdefault(lane.id)
                 return
-            self._begin(endpoint_id, lane)
+            self._begin(lane)
 
-    def _has_place(self, lane: _Lane) -> bool:
-        free = self._total - len(self._tasks)
-        if lane.under_way:
+    def _has_place(self, lane: _Lane, given: int = 0) -> bool:
+        """Whether it may have one more of the places, once it has given up so many of its own."""
+        free = self._total - len(self._tasks) + given
+        if lane.under_way > given:
             return free > self._reserve
-        return free > (self._reserve // 2 if self._of_workspace[lane.workspace_id] else 0)
+        return free > (self._reserve // 2 if self._of_workspace[lane.workspace_id] > given else 0)
 
-    def _begin(self, endpoint_id: UUID, lane: _Lane) -> None:
-        parcel, _ = lane.waiting.popitem(last=False)
+    def _begin(self, lane: _Lane) -> None:
+        parcel = self._pop(lane)
         lane.under_way += 1
         self._of_workspace[lane.workspace_id] += 1
-        task = asyncio.create_task(self._run(parcel))
+        task = asyncio.create_task(self._run(lane, parcel))
         self._tasks[task] = parcel
-        metrics.IN_FLIGHT.set(len(self._tasks))
-        begun = asyncio.get_running_loop().time()
-        task.add_done_callback(lambda done: self._ended(done, endpoint_id, lane, begun))
+        task.add_done_callback(lambda done: self._ended(done, lane))
 
-    async def _run(self, parcel: Parcel) -> None:
-        try:
-            await self._send(parcel)
-        finally:
-            parcel.stage = Stage.ENDED
+    async def _run(self, lane: _Lane, parcel: Parcel | None) -> None:
+        """Send a parcel, and then the next of the same lane for as long as that may have the place: a task for each is dear."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        while parcel is not None:
+            self._tasks[task] = parcel
+            begun = loop.time()
+            try:
+                await self._send(parcel)
+            except Exception:
+                log.exception("parcel left to its message or lease")
+            finally:
+                parcel.stage = Stage.ENDED
+                lane.took(loop.time() - begun)
+            parcel = self._next(lane)
 
-    def _ended(self, task: "asyncio.Task[None]", endpoint_id: UUID, lane: _Lane, begun: float) -> None:
+    def _next(self, lane: _Lane) -> Parcel | None:
+        """The parcel that may take over the place of one that has ended; None where another lane may have the better claim."""
+        if self._turns or self._closed or not lane.waiting:
+            return None
+        if lane.under_way > self._at_once(lane.id) or not self._has_place(lane, given=1):
+            return None
+        self._freed(lane.id)
+        return self._pop(lane)
+
+    def _pop(self, lane: _Lane) -> Parcel:
+        self._waiting -= 1
+        return lane.waiting.popitem(last=False)[0]
+
+    def _ended(self, task: "asyncio.Task[None]", lane: _Lane) -> None:
         del self._tasks[task]
-        metrics.IN_FLIGHT.set(len(self._tasks))
         lane.under_way -= 1
         self._of_workspace[lane.workspace_id] -= 1
-        took = asyncio.get_running_loop().time() - begun
-        lane.seconds = max(0.8 * lane.seconds + 0.2 * took if lane.known else took, 0.001)
-        lane.known = True
         if self._turns:
             self._give_place()
-        self._advance(endpoint_id, lane)
-        self._tidy(endpoint_id, lane)
-        self._freed(endpoint_id)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("parcel left to its message or lease", exc_info=error)
+        self._advance(lane)
+        self._tidy(lane)
+        self._freed(lane.id)
 
     def _give_place(self) -> None:
         """One of the free places goes to the workspace, and of it to the endpoint, that has waited longest for one."""
@@ -179,30 +213,28 @@ class Lanes:
             for endpoint_id in list(endpoints):
                 lane = self._lanes[endpoint_id]
                 if lane.under_way >= self._at_once(endpoint_id):
-                    self._leave(
-                        workspace_id, endpoint_id
-                    )  # its own limit holds it; when one of its own ends it goes on
+                    self._leave(lane)  # its own limit holds it; when one of its own ends it goes on
                 elif self._has_place(lane):
-                    self._leave(workspace_id, endpoint_id)
-                    self._begin(endpoint_id, lane)
+                    self._leave(lane)
+                    self._begin(lane)
                     if lane.waiting:
                         self._turns.setdefault(workspace_id, OrderedDict())[endpoint_id] = None
                     if workspace_id in self._turns:
                         self._turns.move_to_end(workspace_id)
                     return
 
-    def _leave(self, workspace_id: UUID, endpoint_id: UUID) -> None:
+    def _leave(self, lane: _Lane) -> None:
         """It waits for no place any more."""
-        waiting = self._turns.get(workspace_id)
+        waiting = self._turns.get(lane.workspace_id)
         if waiting is not None:
-            waiting.pop(endpoint_id, None)
+            waiting.pop(lane.id, None)
             if not waiting:
-                del self._turns[workspace_id]
+                del self._turns[lane.workspace_id]
 
-    def _tidy(self, endpoint_id: UUID, lane: _Lane) -> None:
+    def _tidy(self, lane: _Lane) -> None:
         if not lane.waiting:
-            self._leave(lane.workspace_id, endpoint_id)
+            self._leave(lane)
             if not lane.under_way:
-                self._lanes.pop(endpoint_id, None)
+                self._lanes.pop(lane.id, None)
                 if not self._of_workspace[lane.workspace_id]:
                     del self._of_workspace[lane.workspace_id]

@@ -2,31 +2,32 @@
 
 from functools import partial
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 from flowtask_contracts.commands.webhooks import Circuit
 from flowtask_kit.ids import utc_now
 
 from ..endpoints.directory import Directory
+from .counting import HotCounter, HotHistogram
 
-ATTEMPTS = Counter(
+ATTEMPTS = HotCounter(
     "flowtask_webhook_attempts_total",
     "Attempts by what they came to (delivered, failed, refused) and status class; `none` where no answer came.",
     ("outcome", "status"),
 )
 NO_ANSWERS = Counter("flowtask_webhook_no_answers_total", "Attempts without an answer, by reason.", ("reason",))
 RETRIES = Counter("flowtask_webhook_retries_total", "Attempts after the first, by number of the try.", ("number",))
-ATTEMPT_SECONDS = Histogram(
+ATTEMPT_SECONDS = HotHistogram(
     "flowtask_webhook_attempt_seconds",
     "Time from the start of an attempt to its answer.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-FIRST_ATTEMPT_SECONDS = Histogram(
+FIRST_ATTEMPT_SECONDS = HotHistogram(
     "flowtask_webhook_first_attempt_seconds",
     "Time from the event to the start of its first attempt.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0),
 )
-END_TO_END_SECONDS = Histogram(
+END_TO_END_SECONDS = HotHistogram(
     "flowtask_webhook_end_to_end_seconds",
     "Time from the event to its delivery.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86400.0),

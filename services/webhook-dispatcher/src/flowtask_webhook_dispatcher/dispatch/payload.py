@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import orjson
+
+from ..deliveries.identity import driver_uuid
 
 _LONGEST = 1000
 
@@ -15,16 +16,22 @@ class NotAnEvent(ValueError):
     """What came from the stream cannot be delivered; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class PublicEvent:
-    """What the dispatcher reads of an event; it forwards types it does not know, and keeps the original bytes."""
+    """What the dispatcher reads of an event; it forwards types it does not know, and keeps the original bytes.
+
+    `time` is when it happened, if the event says so in RFC 3339 with an offset.
+    """
 
     id: UUID
     workspace_id: UUID
     type: str
     resource_id: str
-    document: dict[str, Any]
+    time: datetime | None
     raw: bytes
+    _document: dict[str, Any] | None
+    """Until the body is made of it: an event is in hand for long, and its parts are many."""
+    _common: bytes = b""
 
     @classmethod
     def parse(cls, raw: bytes) -> "PublicEvent":
@@ -40,33 +47,22 @@ class PublicEvent:
             workspace_id=_uuid(document, "workspaceid"),
             type=_text(document, "type"),
             resource_id=_text(document, "subject") if "subject" in document else "",
-            document=document,
+            time=_time(document),
             raw=raw,
+            _document=document,
         )
 
-    @cached_property
-    def time(self) -> datetime | None:
-        """When it happened, if the event says so in RFC 3339 with an offset."""
-        try:
-            time = datetime.fromisoformat(self.document["time"])
-        except (KeyError, TypeError, ValueError):
-            return None
-        return time if time.tzinfo else None
-
     def body(self, delivery_id: UUID) -> bytes:
-        """The bytes that are signed and sent: `document_for`, of which only the end differs from endpoint to endpoint."""
+        """The bytes that are signed and sent: `event, data, [changes,] timestamp, id, workspaceId, deliveryId`.
+
+        Only the end differs from endpoint to endpoint.
+        """
+        document = self._document
+        if document is not None:
+            self._common, self._document = orjson.dumps(self._body(document))[:-1], None
         return b'%b,"deliveryId":"%b"}' % (self._common, str(delivery_id).encode())
 
-    @cached_property
-    def _common(self) -> bytes:
-        return orjson.dumps(self._document())[:-1]
-
-    def document_for(self, delivery_id: UUID) -> dict[str, Any]:
-        """The webhook's body: `event, data, [changes,] timestamp, id, workspaceId, deliveryId`."""
-        return {**self._document(), "deliveryId": str(delivery_id)}
-
-    def _document(self) -> dict[str, Any]:
-        document = self.document
+    def _body(self, document: dict[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = {"event": self.type, "data": document.get("data")}
         if "changes" in document:
             body["changes"] = document["changes"]
@@ -78,7 +74,7 @@ class PublicEvent:
 
 def _uuid(document: dict[str, Any], name: str) -> UUID:
     try:
-        return UUID(_text(document, name))
+        return driver_uuid(_text(document, name))
     except ValueError:
         raise NotAnEvent(f"its `{name}` is not a UUID") from None
 
@@ -89,3 +85,11 @@ def _text(document: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value or len(value) > _LONGEST or not value.isprintable():
         raise NotAnEvent(f"its `{name}` is not a printable string")
     return value
+
+
+def _time(document: dict[str, Any]) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(document["time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return time if time.tzinfo else None

@@ -16,12 +16,12 @@ from flowtask_kit.outages import is_outage
 
 from . import metrics
 from .journal import Journal
-from .work import AGAIN_LATER, Arrival, Entry, OfParcel
+from .work import AGAIN_LATER, Arrival, Entry
 
 log = logs.get(__name__)
 
 BATCH = 500
-GATHER_SECONDS = 0.025
+GATHER_SECONDS = 0.05
 """How long an entry waits for others to share its transaction; what it records has happened already."""
 
 
@@ -45,6 +45,11 @@ class Recorder:
         self._idle.clear()
         self._more.set()
 
+    @property
+    def waiting(self) -> int:
+        """Entries that are not on record yet."""
+        return len(self._pending)
+
     async def drained(self) -> None:
         """Wait until everything that was put is on record."""
         await self._idle.wait()
@@ -54,6 +59,7 @@ class Recorder:
         while True:
             if not self._more.is_set():
                 await self._more.wait()
+            if len(self._pending) < BATCH:
                 await asyncio.sleep(GATHER_SECONDS)
             batch = self._take()
             if not batch:
@@ -65,15 +71,14 @@ class Recorder:
     def _take(self) -> list[Entry]:
         """The next entries, each delivery at most once: an UPSERT cannot touch a row twice."""
         batch: list[Entry] = []
-        keys = set()
-        while self._pending and len(batch) < BATCH:
-            entry = self._pending[0]
-            if isinstance(entry, OfParcel):
-                key = entry.parcel.key
-                if key in keys:
+        pending, taken = self._pending, set()
+        while pending and len(batch) < BATCH:
+            parcel = pending[0].parcel
+            if parcel is not None:
+                if parcel.delivery_id in taken:
                     break
-                keys.add(key)
-            batch.append(self._pending.popleft())
+                taken.add(parcel.delivery_id)
+            batch.append(pending.popleft())
         return batch
 
     async def _record(self, batch: list[Entry]) -> None:

@@ -1,9 +1,9 @@
 """One attempt: sign, post, and put on record what came back."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 
 from flowtask_kit import logs, traces
 from flowtask_kit.crashpoints import crashpoint
@@ -50,7 +50,8 @@ class Sender:
 
     async def send(self, parcel: Parcel) -> None:
         """Attempt a parcel and put the result on record; nothing is posted while the database cannot be reached."""
-        await self._recorder.healthy.wait()
+        if not self._recorder.healthy.is_set():
+            await self._recorder.healthy.wait()
         if parcel.stage is not Stage.WAITING:
             return
         parcel.stage = Stage.SENDING
@@ -69,18 +70,17 @@ class Sender:
             return Cancelled(parcel, parcel.take_arrival())
         if not receiver.active or receiver.key is None:
             return postponed(parcel, OURS_TO_MEND)
-        if not self._guard.admits(parcel, receiver, utc_now()):
+        now = utc_now()
+        if not self._guard.admits(parcel, receiver, now):
             return postponed(parcel)
-        if parcel.claim_until is not None and parcel.claim_until < utc_now() + timedelta(seconds=self._timeout):
-            return Released(parcel, utc_now())  # it waited here for so long that its claim may end before the answer
-        entry = await self._attempt(parcel, receiver)
+        if parcel.claim_until is not None and parcel.claim_until < now + timedelta(seconds=self._timeout):
+            return Released(parcel, now)  # it waited here for so long that its claim may end before the answer
+        entry = await self._attempt(parcel, receiver, now)
         crashpoint("dispatcher.after-post")
         return entry
 
-    async def _attempt(self, parcel: Parcel, receiver: Receiver) -> Entry:
-        span = self._tracer.start_span("webhook attempt", context=_context(parcel), kind=SpanKind.CLIENT)
-        trace_id = format(span.get_span_context().trace_id, "032x")
-        at = utc_now()
+    async def _attempt(self, parcel: Parcel, receiver: Receiver, at: datetime) -> Entry:
+        span, trace_id = self._trace(parcel)
         headers, body = self._request(parcel, receiver, int(at.timestamp()))
         try:
             if receiver.target is None:
@@ -94,7 +94,8 @@ class Sender:
         else:
             result = outcomes.of_answer(answer, receiver.policy, at, headers, trace_id)
         finally:
-            span.end()
+            if span is not None:
+                span.end()
         outcomes.count(parcel, result)
         self._learn(receiver, result)
         if not isinstance(result.outcome, Accepted):
@@ -109,11 +110,22 @@ class Sender:
             )
         return Attempted(parcel, result, parcel.take_arrival())
 
+    def _trace(self, parcel: Parcel) -> tuple[Span | None, str]:
+        """The trace that the event came with, or one of its own: a span of it where spans go anywhere, and its id."""
+        traceparent = None if parcel.arrival is None else parcel.arrival.traceparent
+        if not traces.exported():
+            return None, traces.trace_id(traceparent)
+        context = traces.extract({"traceparent": traceparent}) if traceparent else _NO_CONTEXT
+        span = self._tracer.start_span("webhook attempt", context=context, kind=SpanKind.CLIENT)
+        return span, format(span.get_span_context().trace_id, "032x")
+
     def _learn(self, receiver: Receiver, result: Result) -> None:
         """Have the next attempts at this endpoint made as this one's answer suggests."""
-        outcome, now = result.outcome, utc_now()
+        outcome = result.outcome
+        accepted = isinstance(outcome, Accepted)
+        now = result.at if accepted else utc_now()  # nothing is timed by a success
         self._guard.note(receiver, outcome, now)
-        self._tally.note(receiver.id, result.at, result.duration_ms, delivered=isinstance(outcome, Accepted))
+        self._tally.note(receiver.id, result.at, result.duration_ms, delivered=accepted)
         if not isinstance(outcome, Failed) and outcome.disables is not None:
             log.info("receiver ended the webhook", endpoint_id=str(receiver.id), reason=str(outcome.disables))
             self._recorder.put(Disabled(receiver.id, receiver.url, outcome.disables, now))
@@ -139,8 +151,3 @@ def postponed(parcel: Parcel, wait: timedelta = timedelta(0)) -> Entry:
     if parcel.claim_no:
         return Released(parcel, later)
     return Deferred(parcel, later, backlog=not wait, arrival=parcel.take_arrival())
-
-
-def _context(parcel: Parcel) -> Context:
-    """The trace that the event came with, if it came with one."""
-    return traces.extract(parcel.arrival.traceparent) if parcel.arrival is not None else _NO_CONTEXT

@@ -6,19 +6,13 @@ KNOWN = """
 
 MESSAGES = """
     INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])
+    SELECT * FROM unnest($1::webhooks.written_message[])
     ON CONFLICT DO NOTHING
 """
 
 _RECORD = """
     result AS (
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-                             $8::bool[], $9::text[], $10::timestamptz[], $11::int[], $12::int[], $13::text[],
-                             $14::text[], $15::real[], $16::real[], $17::real[], $18::real[], $19::text[],
-                             $20::bytea[], $21::bytea[], $22::text[], $23::bool[])
-        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable,
-             trigger, at, duration_ms, status_code, error, error_code, dns_ms, connect_ms, tls_ms, first_byte_ms, trace_id,
-             request_headers, response_headers, response_body, response_truncated)
+        SELECT * FROM unnest($1::webhooks.written_attempt[])
     ), recorded AS (
         INSERT INTO webhooks.deliveries AS d
             (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, attempts,
@@ -58,7 +52,7 @@ RECORD_WITH_MESSAGES = (
     """
     WITH arrived AS (
         INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-        SELECT * FROM unnest($24::uuid[], $25::uuid[], $26::text[], $27::text[], $28::bigint[], $29::bytea[])
+        SELECT * FROM unnest($2::webhooks.written_message[])
         ON CONFLICT DO NOTHING
     ), """  # noqa: S608 - constants
     + _RECORD

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 from uuid import UUID
 
 from flowtask_contracts.commands.webhooks import DisabledReason, Trigger
@@ -32,7 +33,7 @@ class Arrival:
     stream_seq: int
     event: PublicEvent
     pulled_at: float
-    traceparent: dict[str, str]
+    traceparent: str | None
     parcels: "list[Parcel]" = field(default_factory=list)
     open: int = 0
     answer: bytes = ACK
@@ -66,19 +67,13 @@ class Parcel:
     trigger: Trigger = Trigger.SCHEDULE
     stage: Stage = Stage.WAITING
 
-    @property
-    def key(self) -> tuple[UUID, UUID]:
-        """The primary key of its delivery."""
-        return self.event.id, self.receiver.id
-
     def take_arrival(self) -> Arrival | None:
         """The message this parcel still holds open; from here on the entry that is put on record holds it."""
         arrival, self.arrival = self.arrival, None
         return arrival
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What an attempt came to. `error` and its code are set where there was no answer; headers are a line each."""
 
     outcome: Outcome
@@ -100,10 +95,10 @@ class Seen:
     """To record: an event that matches no endpoint, or all of whose parcels are on record already."""
 
     arrival: Arrival | None
+    parcel: None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(NamedTuple):
     """To record: an attempt and what follows from it. `arrival` is the message it brings nearer to its ack, if any."""
 
     parcel: Parcel
@@ -150,6 +145,7 @@ class Tripped:
     breaker: Breaker
     recover_since: datetime | None = None
     arrival: None = None
+    parcel: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +157,8 @@ class Disabled:
     reason: DisabledReason
     at: datetime
     arrival: None = None
+    parcel: None = None
 
 
-OfParcel = Attempted | Deferred | Released | Cancelled
-"""What becomes of a parcel."""
-OfEndpoint = Tripped | Disabled
-"""What becomes of an endpoint."""
-Entry = Seen | OfParcel | OfEndpoint
+Entry = Seen | Attempted | Deferred | Released | Cancelled | Tripped | Disabled
+"""What becomes of an event, of a parcel, or of an endpoint."""

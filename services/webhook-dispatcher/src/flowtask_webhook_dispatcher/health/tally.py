@@ -6,7 +6,7 @@ A process that is killed loses the counts of its last seconds; deliveries and th
 import asyncio
 from bisect import bisect_left
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +21,11 @@ from .queries import COUNT
 log = logs.get(__name__)
 
 EVERY_SECONDS = 5.0
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_SLOT_SECONDS = int(SLOT.total_seconds())
 _LAST = len(BOUNDS_MS) - 1
 
-Key = tuple[UUID, datetime, bool, int]
+Key = tuple[UUID, int, bool, int]
+"""Endpoint, number of the five minutes, whether it was delivered, bucket."""
 
 
 class Tally:
@@ -36,7 +37,7 @@ class Tally:
     def note(self, endpoint_id: UUID, at: datetime, milliseconds: float, *, delivered: bool) -> None:
         """An attempt was made."""
         bucket = min(bisect_left(BOUNDS_MS, milliseconds), _LAST)
-        self._counts[endpoint_id, slot_of(at), delivered, bucket] += 1
+        self._counts[endpoint_id, int(at.timestamp()) // _SLOT_SECONDS, delivered, bucket] += 1
 
     async def run(self, pool: "asyncpg.Pool[Any]") -> None:
         """Write for ever."""
@@ -52,15 +53,12 @@ class Tally:
         keys = sorted(taken)
         try:
             async with pool.acquire() as connection:
-                columns = zip(*keys, strict=True)
-                await connection.execute(COUNT, *map(list, columns), [taken[key] for key in keys])
+                endpoints, slots, delivered, buckets = map(list, zip(*keys, strict=True))
+                begins = [datetime.fromtimestamp(slot * _SLOT_SECONDS, UTC) for slot in slots]
+                numbers = [taken[key] for key in keys]
+                await connection.execute(COUNT, endpoints, begins, delivered, buckets, numbers)
         except Exception as error:
             self._counts.update(taken)
             if not is_outage(error):
                 raise
             log.warning("counts of attempts wait for the database", error=repr(error))
-
-
-def slot_of(moment: datetime) -> datetime:
-    """The beginning of the five minutes that a moment lies in."""
-    return moment - timedelta(seconds=(moment - _EPOCH).total_seconds() % SLOT.total_seconds())

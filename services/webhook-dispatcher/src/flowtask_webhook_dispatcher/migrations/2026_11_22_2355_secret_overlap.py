@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_22_2355"
-down_revision = "2026_11_22_2340"
+down_revision = "2026_11_22_2350"
 branch_labels = None
 depends_on = None
 
