@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowtask_contracts.commands.webhooks import DeliveryStatus, DisabledReason, RetryOn
+from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
+from flowtask_contracts.commands.webhooks import DisabledReason, RetryOn
 from flowtask_webhook_dispatcher.deliveries.models import (
     Accepted,
     Delivered,

@@ -2,7 +2,7 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from flowtask_contracts.commands.webhooks import Trigger
+from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_kit.ids import utc_now
 from flowtask_webhook_dispatcher.deliveries.models import Accepted, Failed, Gone
 from flowtask_webhook_dispatcher.dispatch.payload import PublicEvent

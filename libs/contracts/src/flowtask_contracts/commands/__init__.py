@@ -4,17 +4,14 @@ from flowtask_contracts.commands.api import Snapshot
 from flowtask_contracts.commands.billing import GetSubscription
 from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceCommand
 from flowtask_contracts.commands.mailer import GetEmail, ListEmails
+from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
-    EraseEvent,
-    GetDelivery,
     GetEndpoint,
     GetEndpointHealth,
-    ListDeliveries,
     ListEndpoints,
-    RetryDelivery,
     UpdateEndpoint,
 )
 

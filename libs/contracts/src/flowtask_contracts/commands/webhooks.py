@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from flowtask_contracts.base import Contract, Instant, Text
 from flowtask_contracts.commands.envelope import WorkspaceCommand
@@ -111,98 +111,10 @@ class Endpoint(Contract):
     secret_shown: bool = False
 
 
-class DeliveryStatus(StrEnum):
-    """Where a delivery stands; `pending` means that an attempt is due or under way."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    HELD = "held"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-class Trigger(StrEnum):
-    """Why an attempt was made; `recovery` is another round for what ran out of tries just before the circuit opened."""
-
-    SCHEDULE = "schedule"
-    MANUAL = "manual"
-    REPLAY = "replay"
-    RECOVERY = "recovery"
-
-
-class Header(Contract):
-    """A header as it was sent."""
-
-    name: str = Field(examples=["Content-Type"])
-    value: str = Field(examples=["application/json"])
-
-
-class Attempt(Contract):
-    """One request and what came back: a status code, or an error where there was no answer.
-
-    Times are milliseconds, null for what did not take place: on a connection that was kept there is only `firstByteMs`.
-    """
-
-    number: int = Field(examples=[1])
-    trigger: Trigger
-    at: Instant
-    duration_ms: int = Field(examples=[42])
-    dns_ms: float | None = Field(default=None, examples=[None])
-    connect_ms: float | None = Field(default=None, examples=[None])
-    tls_ms: float | None = Field(default=None, examples=[None])
-    first_byte_ms: float | None = Field(default=None, examples=[41.3])
-    status_code: int | None = Field(examples=[204])
-    error: str | None = Field(
-        default=None, description="Why there was no answer, in words.", examples=["The certificate has expired."]
-    )
-    error_code: str | None = Field(default=None, description="The same as a code.", examples=["tls_expired"])
-    trace_id: str | None = Field(default=None, examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
-    request_headers: tuple[Header, ...] = ()
-    response_headers: tuple[Header, ...] = ()
-    response_body: str | None = Field(
-        default=None, description="The first 16 KiB, as text.", examples=['{"received": true}']
-    )
-    response_truncated: bool = Field(default=False, description="Whether the answer was longer, or broke off.")
-
-
-class Delivery(Contract):
-    """One event on its way to one endpoint."""
-
-    id: UUID
-    event_id: UUID
-    endpoint_id: UUID
-    event: str = Field(examples=["task.completed"])
-    resource_id: str = Field(examples=["01a20400-0000-7000-8000-02dea4eb4d20"])
-    status: DeliveryStatus = Field(examples=["delivered"])
-    attempts: int = Field(examples=[1])
-    created_at: Instant
-    last_attempt_at: Instant | None
-    next_attempt_at: Instant | None = Field(examples=[None])
-    last_status_code: int | None = Field(examples=[204])
-    last_error: str | None = Field(examples=[None])
-
-
-class DeliveryDetail(Delivery):
-    """A delivery with its body, null once its event was erased, and every attempt, oldest first."""
-
-    payload: dict[str, JsonValue] | None = Field(
-        examples=[{"event": "task.completed", "data": {"title": "Write the launch announcement", "status": "DONE"}}]
-    )
-    attempt_log: tuple[Attempt, ...]
-
-
 class Endpoints(Contract):
     """A page of endpoints."""
 
     items: tuple[Endpoint, ...]
-    next_cursor: str | None
-
-
-class Deliveries(Contract):
-    """A page of deliveries, newest event first."""
-
-    items: tuple[Delivery, ...]
     next_cursor: str | None
 
 
@@ -315,48 +227,3 @@ class DeleteEndpoint(WebhookCommand):
     changes = True
 
     endpoint_id: UUID
-
-
-class ListDeliveries(WebhookCommand):
-    """Deliveries of the workspace, or of one endpoint, newest event first."""
-
-    verb = "list-deliveries"
-    answer = Deliveries
-
-    endpoint_id: UUID | None = None
-    resource_id: Text | None = None
-    status: DeliveryStatus | None = None
-    event: Text | None = None
-    since: Instant | None = None
-    until: Instant | None = None
-    cursor: Text | None = None
-    limit: int = Field(default=20, ge=1, le=100)
-
-
-class GetDelivery(WebhookCommand):
-    """One delivery with its attempts."""
-
-    verb = "get-delivery"
-    answer = DeliveryDetail
-
-    delivery_id: UUID
-
-
-class RetryDelivery(WebhookCommand):
-    """Attempt a delivery once more now, outside its schedule."""
-
-    verb = "retry-delivery"
-    answer = Delivery
-    changes = True
-
-    delivery_id: UUID
-
-
-class EraseEvent(WebhookCommand):
-    """Remove the content of one event: its payload, and what was sent and answered. What is still due is cancelled."""
-
-    verb = "erase-event"
-    answer = Done
-    changes = True
-
-    event_id: UUID

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Response, status
 
-from flowtask_contracts.commands.webhooks import Delivery, DeliveryDetail
+from flowtask_contracts.commands.webhook_deliveries import Delivery, DeliveryDetail
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
 from ..audit.asking import AskingRecorded

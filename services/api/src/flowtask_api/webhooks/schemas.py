@@ -6,10 +6,10 @@ from typing import Annotated
 from pydantic import Field
 
 from flowtask_contracts.base import Instant, Text
+from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
 from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
     AtOnce,
-    DeliveryStatus,
     Endpoint,
     Pattern,
     Period,

@@ -5,22 +5,24 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from flowtask_contracts.commands import webhook_secrets
-from flowtask_contracts.commands.webhooks import (
-    CreateEndpoint,
-    DeleteEndpoint,
+from flowtask_contracts.commands.webhook_deliveries import (
     Deliveries,
     Delivery,
     DeliveryDetail,
+    EraseEvent,
+    GetDelivery,
+    ListDeliveries,
+    RetryDelivery,
+)
+from flowtask_contracts.commands.webhooks import (
+    CreateEndpoint,
+    DeleteEndpoint,
     Done,
     EndpointHealth,
     Endpoints,
-    EraseEvent,
-    GetDelivery,
     GetEndpoint,
     GetEndpointHealth,
-    ListDeliveries,
     ListEndpoints,
-    RetryDelivery,
     UpdateEndpoint,
 )
 from flowtask_kit.bus.commands import Commands

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
-from flowtask_contracts.commands.webhooks import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands.webhook_deliveries import Delivery as DeliveryView
+from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_kit.bus.answers import Answers
 
 from . import service

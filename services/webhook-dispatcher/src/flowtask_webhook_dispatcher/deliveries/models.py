@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import REAL, BigInteger, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowtask_contracts.commands.webhooks import Attempt as AttemptView
-from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
-from flowtask_contracts.commands.webhooks import DeliveryStatus, DisabledReason, Header, RetryOn, Trigger
+from flowtask_contracts.commands.webhook_deliveries import Attempt as AttemptView
+from flowtask_contracts.commands.webhook_deliveries import Delivery as DeliveryView
+from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus, Header, Trigger
+from flowtask_contracts.commands.webhooks import DisabledReason, RetryOn
 
 from ..database import Base
 

@@ -7,7 +7,7 @@ from sqlalchemy import Delete, Select, Update, case, delete, func, select, text,
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from flowtask_contracts.commands.webhooks import DeliveryStatus, ListDeliveries, Trigger
+from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus, ListDeliveries, Trigger
 
 from .cursors import Place
 from .identity import events_of_the_millisecond, first_id_of

@@ -6,16 +6,16 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from flowtask_contracts.commands.webhooks import (
+from flowtask_contracts.commands.webhook_deliveries import (
     Deliveries,
     DeliveryDetail,
-    Done,
     EraseEvent,
     GetDelivery,
     ListDeliveries,
     RetryDelivery,
 )
-from flowtask_contracts.commands.webhooks import Delivery as DeliveryView
+from flowtask_contracts.commands.webhook_deliveries import Delivery as DeliveryView
+from flowtask_contracts.commands.webhooks import Done
 
 from ..dispatch.payload import PublicEvent
 from ..endpoints import queries as endpoint_queries

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from flowtask_contracts.commands.webhooks import Trigger
+from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_kit.ids import utc_now
 
 from ..deliveries.models import Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of

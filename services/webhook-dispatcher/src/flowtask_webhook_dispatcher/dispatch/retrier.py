@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from flowtask_contracts.commands.webhooks import Trigger
+from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_kit import logs
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.ids import new_id, utc_now

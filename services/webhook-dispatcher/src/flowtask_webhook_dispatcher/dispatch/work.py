@@ -6,7 +6,8 @@ from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
-from flowtask_contracts.commands.webhooks import DisabledReason, Trigger
+from flowtask_contracts.commands.webhook_deliveries import Trigger
+from flowtask_contracts.commands.webhooks import DisabledReason
 
 from ..deliveries.models import Outcome
 from ..endpoints.breaker import Breaker
