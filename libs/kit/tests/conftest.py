@@ -18,7 +18,6 @@ def plain_logs():
     """Tracebacks as text: structlog's colourful ones take a second each."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.KeyValueRenderer(),

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 PROGRAM = """
-import logging, structlog
+import logging
 from flowtask_kit import logs, traces
 log = logs.get("a.module")
 logs.configure("notes", "info")
@@ -35,13 +35,27 @@ def test_a_line_is_json_that_names_service_module_and_level():
 
 def test_request_and_trace_ids_are_on_each_line_of_a_request():
     inside, outside = lines(
-        "with structlog.contextvars.bound_contextvars(request_id='r-1'), traces.tracer().start_as_current_span('s'):\n"
+        "token = logs.REQUEST_ID.set('r-1')\n"
+        "with traces.tracer().start_as_current_span('s'):\n"
         "    log.info('inside')\n"
+        "logs.REQUEST_ID.reset(token)\n"
         "log.info('outside')"
     )
     assert inside["request_id"] == "r-1"
     assert (len(inside["trace_id"]), len(inside["span_id"])) == (32, 16)
     assert {"request_id", "trace_id", "span_id"}.isdisjoint(outside)
+
+
+def test_the_line_of_a_request_looks_like_any_other():
+    told, logged = lines(
+        "logs.REQUEST_ID.set('r-1')\n"
+        "with traces.serving('GET request', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'):\n"
+        "    logs.access({'event': 'request', 'module': 'a.module', 'status': 200})\n"
+        "    log.info('request', status=200)"
+    )
+    assert [line.pop("timestamp")[-1] for line in (told, logged)] == ["Z", "Z"]
+    assert told == logged
+    assert told["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
 def test_the_standard_librarys_warnings_come_in_the_same_shape():

@@ -55,7 +55,6 @@ def configure(service: str, level: str) -> None:
     """Send structlog's and the standard library's records of this process to stdout as JSON lines."""
     number = _LEVELS[level]
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         _request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -80,29 +79,25 @@ def configure(service: str, level: str) -> None:
             processor=structlog.processors.JSONRenderer(serializer=lambda event, **_: _dumps(event).decode()),
         ),
     )
-    Access.service = service if number <= logging.INFO else None
+    _Access.service = service if number <= logging.INFO else None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
 
 
-class Access:
-    """The line of each request: the same as any other, written without the chain of processors, which costs more than it says."""
-
+class _Access:
     service: ClassVar[str | None] = None
     """Whose lines they are; None where nobody wants them."""
 
-    @classmethod
-    def write(cls, event: dict[str, Any]) -> None:
-        """Write one line at the level `info`, with the ids of the request and its trace."""
-        if cls.service is None:
-            return
-        event["timestamp"] = datetime.now(UTC).replace(tzinfo=None).isoformat() + "Z"
-        line = _dumps(
-            _trace_ids(None, "info", _request_id(None, "info", event | {"level": "info", "service": cls.service}))
-        )
-        sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
+
+def access(event: dict[str, Any]) -> None:
+    """Write the line of a request, at the level `info`: as any other, but past the chain of processors, which costs more than it says."""
+    if _Access.service is None:
+        return
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat() + "Z"
+    event = {**event, "level": "info", "service": _Access.service, "timestamp": now}
+    sys.stdout.buffer.write(_dumps(_trace_ids(None, "info", _request_id(None, "info", event))) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:

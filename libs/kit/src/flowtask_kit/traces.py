@@ -16,9 +16,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 _PROPAGATOR = TraceContextTextMapPropagator()
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _NO_CONTEXT = Context()
-
-
 _TRACER = trace.get_tracer("flowtask")  # stands for the provider that comes later; asking for it each time is slow
+
+
+class _Exported:
+    anywhere = False
 
 
 def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | None = None) -> TracerProvider:
@@ -40,10 +42,6 @@ def configure(service: str, endpoint: str | None, *, exporter: SpanExporter | No
     _Exported.anywhere = exporter is not None
     trace.set_tracer_provider(provider)
     return provider
-
-
-class _Exported:
-    anywhere = False
 
 
 def exported() -> bool:

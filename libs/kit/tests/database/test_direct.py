@@ -5,7 +5,7 @@ import pytest
 from notes.database import NoteRow
 from sqlalchemy import bindparam, insert, select, text
 
-from flowtask_kit.database.direct import Direct
+from flowtask_kit.database.direct import Direct, _Places
 from flowtask_kit.database.engine import plain_dsn
 from flowtask_kit.database.prepared import Prepared
 from flowtask_kit.database.transaction import transaction
@@ -233,3 +233,28 @@ async def test_after_closing_nothing_stays_open(notes, world):
 
 def test_a_pool_is_made_without_a_loop():
     assert Direct("postgresql://nobody@127.0.0.1:1/none", size=1, name="none")
+
+
+async def test_a_place_that_comes_to_somebody_who_has_just_gone_goes_to_the_next():
+    places, served = _Places(1), []
+    await places.take(60)
+
+    async def wait(name):
+        await places.take(60)
+        served.append(name)
+
+    first, second = asyncio.create_task(wait("first")), asyncio.create_task(wait("second"))
+    await asyncio.sleep(0)
+    places.give_back()
+    first.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    assert served == ["second"]
+
+
+async def test_a_place_that_did_not_come_in_time_is_not_lost():
+    places = _Places(1)
+    await places.take(60)
+    with pytest.raises(TimeoutError):
+        await places.take(0.01)
+    places.give_back()
+    await places.take(0.01)

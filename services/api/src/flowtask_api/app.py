@@ -75,13 +75,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
     account_answers.register(answers)
 
-    limiter = Limiter(
-        settings.rate_limits,
-        keys=MOST,
-        failures=settings.failed_authentications,
-        shared=_shared_windows(settings),
-    )
-
+    limiter = _limiter(settings)
     clerk = signing_in(settings, resources)
 
     async def start_loops() -> None:
@@ -109,14 +103,20 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.deletions = deleting
     app.state.erasures = erasing
     app.state.invitations_last = timedelta(days=settings.invitation_days)
-    for router in _ROUTERS:
-        app.router.routes.extend(router.routes)  # includes cost a third of a millisecond of matching per request
-    app.router.default = Unmatched(app.router.default)
-    app.state.documentation = Documentation(app.routes, str(settings.public_url) if settings.public_url else None)
+    _route(app, settings)
     return app
 
 
-def _shared_windows(settings: ApiSettings) -> SharedWindows | None:
-    if settings.redis_url is None:
-        return None
-    return SharedWindows(settings.redis_url.get_secret_value(), within=settings.redis_seconds)
+def _route(app: FastAPI, settings: ApiSettings) -> None:
+    """Give the app its routes as they are, for an included router is asked route by route, and a description of them."""
+    for router in _ROUTERS:
+        app.router.routes.extend(router.routes)
+    app.router.default = Unmatched(app.router.default)
+    app.state.documentation = Documentation(app.routes, str(settings.public_url) if settings.public_url else None)
+
+
+def _limiter(settings: ApiSettings) -> Limiter:
+    """Windows of all replicas together where there is a Redis, else of this process."""
+    url = settings.redis_url
+    shared = None if url is None else SharedWindows(url.get_secret_value(), within=settings.redis_seconds)
+    return Limiter(settings.rate_limits, keys=MOST, failures=settings.failed_authentications, shared=shared)

@@ -9,6 +9,7 @@ from flowtask_api.clerk.errors import InvalidToken
 from flowtask_api.clerk.keys import Keys, read
 from flowtask_api.clerk.verifier import Verifier
 from flowtask_api.settings import ApiSettings
+from flowtask_local.clock import Clock
 from flowtask_local.providers.clerk import JWKS_PATH, ORIGIN, FakeClerk, SigningKey
 
 
@@ -37,16 +38,6 @@ def settings(databases, nats_url, clerk):
         clerk_issuer=clerk.issuer,
         clerk_authorized_parties=ORIGIN,
     )
-
-
-class Clock:
-    """Stands until a test moves it."""
-
-    def __init__(self, now=1_000.0):
-        self.now = now
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

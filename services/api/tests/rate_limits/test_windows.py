@@ -10,6 +10,7 @@ from flowtask_api.rate_limits.memory import MemoryWindows
 from flowtask_api.rate_limits.models import WINDOW_SECONDS, Limit, Window
 from flowtask_api.rate_limits.patience import Patience
 from flowtask_api.rate_limits.shared import SharedWindows
+from flowtask_local.clock import Clock
 
 WINDOW = WINDOW_SECONDS * 1000
 PATIENCE = 20.0
@@ -21,17 +22,9 @@ def windows_of(key, *limits):
     return [Window(f"{{{key}}}", limit) for limit in limits]
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1_000_000
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_000_000)
 
 
 @pytest.fixture

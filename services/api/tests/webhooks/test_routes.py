@@ -9,7 +9,6 @@ import pytest
 from flowtask_contracts.base import rfc3339
 from flowtask_contracts.errors import NotFound, ValidationFailed
 from flowtask_kit.ids import new_id, utc_now
-from flowtask_local.nats import EmbeddedNats
 
 HOOK = {"url": "https://example.com/hook", "events": ["task.*"]}
 ENDPOINT: dict[str, Any] = {
@@ -47,16 +46,6 @@ DELIVERY: dict[str, Any] = {
     "lastStatusCode": 200,
     "lastError": None,
 }
-
-
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory) -> EmbeddedNats:
-    return nats_server_factory("")
-
-
-@pytest.fixture
-def nats_url(nats_server) -> str:
-    return nats_server.url()
 
 
 @pytest.fixture

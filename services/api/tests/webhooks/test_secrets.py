@@ -9,7 +9,6 @@ from flowtask_contracts.base import rfc3339
 from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
 from flowtask_contracts.errors import NotFound, ServiceUnavailable
 from flowtask_kit.ids import new_id, utc_now
-from flowtask_local.nats import EmbeddedNats
 
 WEBHOOK = str(new_id())
 WHERE = f"/api/v1/webhooks/{WEBHOOK}"
@@ -28,16 +27,6 @@ def whsec(key):
 
 OWN = whsec(drawn(32))
 SHOWN = {"secret": OWN, "secretShown": False, "previousSecretUntil": UNTIL}
-
-
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory) -> EmbeddedNats:
-    return nats_server_factory("")
-
-
-@pytest.fixture
-def nats_url(nats_server) -> str:
-    return nats_server.url()
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from flowtask_contracts.signing_secrets import PREFIX
+
 _NONCE = 12
 _KEY = 32
 
@@ -91,4 +93,4 @@ def _bound_to(endpoint_id: UUID) -> bytes:
 
 def new_secret() -> str:
     """A fresh signing secret: `whsec_` and 32 random bytes in base64 (Standard Webhooks)."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()

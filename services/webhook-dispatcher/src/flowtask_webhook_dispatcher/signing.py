@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
+from flowtask_contracts.signing_secrets import PREFIX
+
 USER_AGENT = b"FlowTask-Webhooks/1.0"
 _BLOCK = 64
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
@@ -31,7 +33,7 @@ class SigningKey:
     @classmethod
     def of(cls, secret: str) -> "SigningKey":
         """The key of a `whsec_<base64>` secret."""
-        return cls(base64.b64decode(secret.removeprefix("whsec_")), secret.encode())
+        return cls(base64.b64decode(secret.removeprefix(PREFIX)), secret.encode())
 
     def until(self, alone_at: datetime, successor: "SigningKey") -> "SigningKey":
         """This key, with another one beside it that takes its place at that moment."""

@@ -5,17 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowtask_local.clock import Clock
 from flowtask_webhook_dispatcher.dispatch.rates import UNLIMITED, Rates
 from flowtask_webhook_dispatcher.endpoints.directory import Receiver
 from flowtask_webhook_dispatcher.endpoints.policy import Policy
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

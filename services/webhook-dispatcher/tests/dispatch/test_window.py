@@ -1,13 +1,7 @@
 import pytest
 
+from flowtask_local.clock import Clock
 from flowtask_webhook_dispatcher.dispatch.window import AT_FIRST, LEAST, MOST_MESSAGES, SLOT_SECONDS, Window
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

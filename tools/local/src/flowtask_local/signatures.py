@@ -10,8 +10,6 @@ import hmac
 from collections.abc import Mapping
 
 _PREFIX = "whsec_"
-
-
 _OWN = ("x-flowtask-signature", "x-flowtask-signature-next")
 """The second is there while a secret is being changed: it is of the new one, the first of the old one."""
 

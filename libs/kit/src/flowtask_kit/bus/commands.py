@@ -57,8 +57,8 @@ class Commands:
         """The other service's answer.
 
         Raises what that service refused with, and ServiceUnavailable when it does not answer within the command's
-        deadline times our patience, NATS is away or the answer makes no sense. Whether such a command took effect is unknown: repeat it with
-        its id.
+        deadline times our patience, NATS is away or the answer makes no sense. Whether such a command took effect is
+        unknown: repeat it with its id.
         """
         return (await self.change(command, answer)).data
 

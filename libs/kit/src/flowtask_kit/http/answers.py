@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import Message, Send
 
-from flowtask_kit.http.deadlines import Deadline, Deadlines
+from flowtask_kit.http.deadlines import Deadline
 
 COMPRESSED_FROM = 1024
 """Bytes of JSON from which compressing saves more than it costs."""
@@ -29,29 +29,28 @@ class Answer:
     those with an entity tag neither, for another encoding would need another tag (RFC 9110, 8.8.3.3).
     """
 
-    __slots__ = ("_accepts_gzip", "_deadline", "_deadlines", "_held", "_send", "_state", "always", "head", "status")
+    __slots__ = ("_accepts_gzip", "_deadline", "_held", "_send", "_state", "always", "head", "status")
 
     def __init__(self, send: Send, state: MutableMapping[str, Any], always: Headers, *, accepts_gzip: bool) -> None:
         self._send = send
         self._state = state
         self._accepts_gzip = accepts_gzip
         self._held: Message | None = None
-        self._deadlines: Deadlines | None = None
         self._deadline: Deadline | None = None
         self.always = always
         self.head = False
         self.status = 0
 
-    def ends(self, deadlines: Deadlines, deadline: Deadline) -> None:
+    def ends(self, deadline: Deadline) -> None:
         """Have the answer, once it has begun, no longer be cut by this deadline."""
-        self._deadlines, self._deadline = deadlines, deadline
+        self._deadline = deadline
 
     async def __call__(self, message: Any) -> None:
         """Send one message of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self._deadlines is not None and self._deadline is not None:
-                self._deadlines.end(self._deadline)
+            if self._deadline is not None:
+                self._deadline.end()
             headers = list(message.get("headers", ()))
             said = dict(headers)
             self._complete(headers, said)

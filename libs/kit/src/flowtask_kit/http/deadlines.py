@@ -10,12 +10,18 @@ GRAIN = 1 / 64
 class Deadline:
     """The end of one request's time; `expired` once that has come, and the task has been cancelled for it."""
 
-    __slots__ = ("at", "expired", "task")
+    __slots__ = ("_open", "at", "expired", "task")
 
-    def __init__(self, task: "asyncio.Task[object]", at: float) -> None:
+    def __init__(self, task: "asyncio.Task[object]", at: float, among: "OrderedDict[Deadline, None]") -> None:
         self.task = task
         self.at = at
         self.expired = False
+        self._open = among
+        among[self] = None
+
+    def end(self) -> None:
+        """Leave the task alone from now on; one that has ended, or expired, stays as it is."""
+        self._open.pop(self, None)
 
 
 class Deadlines:
@@ -28,22 +34,16 @@ class Deadlines:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def begin(self) -> Deadline:
-        """Have the running task cancelled when its time is over, unless `end` is called first."""
+        """Have the running task cancelled when its time is over, unless the deadline ends first."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._timer = loop, None
-            self._open.clear()
+            self._loop, self._timer, self._open = loop, None, OrderedDict()
         task = asyncio.current_task(loop)
         assert task is not None
-        deadline = Deadline(task, loop.time() + self._seconds)
-        self._open[deadline] = None
+        deadline = Deadline(task, loop.time() + self._seconds, self._open)
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._look, loop)
         return deadline
-
-    def end(self, deadline: Deadline) -> None:
-        """Leave the task alone from now on; a deadline that has ended, or expired, stays as it is."""
-        self._open.pop(deadline, None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -51,7 +51,7 @@ class Deadlines:
             deadline = next(iter(self._open))
             if deadline.at > now:
                 break
-            del self._open[deadline]
+            deadline.end()
             deadline.expired = True
             deadline.task.cancel()
         self._timer = None

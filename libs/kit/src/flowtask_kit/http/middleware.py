@@ -87,7 +87,7 @@ class RequestShell:
         declared = int(length[:16]) if length.isdigit() else 0
         body = LimitedBody(receive, self._policy.max_body, declared=declared)
         deadline = self._deadlines.begin()
-        answer.ends(self._deadlines, deadline)
+        answer.ends(deadline)
         try:
             await self._app_for(scope, headers)(scope, body, answer)
         except (Exception, asyncio.CancelledError) as error:
@@ -97,11 +97,11 @@ class RequestShell:
             if answer.status:
                 log.exception("answer broke off", path=scope["path"])
                 return
-            self._deadlines.end(deadline)
+            deadline.end()
             response = _too_late(scope, body) if expired else _failed(scope, error)
             await response(scope, receive, answer)
         finally:
-            self._deadlines.end(deadline)
+            deadline.end()
 
     def _app_for(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ASGIApp:
         """Who answers: the app, unless it need not be asked."""
@@ -129,7 +129,7 @@ class RequestShell:
         if scope["path"] not in _QUIET:
             told = scope["state"].get("logged", {})
             line = {"event": "request", "module": __name__, "method": method, "route": route, "status": status}
-            logs.Access.write(line | {"duration_ms": round(seconds * 1000, 2)} | told)
+            logs.access(line | {"duration_ms": round(seconds * 1000, 2)} | told)
 
 
 def _failed(scope: Scope, error: BaseException) -> Response:

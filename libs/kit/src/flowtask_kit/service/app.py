@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -86,6 +86,27 @@ def create_service(
     """
     readiness = Readiness(resources, migrations, needs_bus=needs_bus)
 
+    policy = Policy(
+        request_seconds=resources.settings.request_seconds, https=https, cors=cors, before_misspelt=before_misspelt
+    )
+    living = _living(resources, readiness, on_start=on_start, on_stop=on_stop, on_close=on_close)
+    app = Shelled(policy, lifespan=living, **app_options)
+    app.state.resources = resources
+    app.state.readiness = readiness
+    _probes(app, readiness)
+    return app
+
+
+def _living(
+    resources: Resources,
+    readiness: Readiness,
+    *,
+    on_start: Sequence[Hook],
+    on_stop: Sequence[Hook],
+    on_close: Sequence[Hook],
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What starts with the app and ends with it, in the opposite order."""
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         settings = resources.settings
@@ -114,14 +135,7 @@ def create_service(
                 await hook()
         log.info("service stopped")
 
-    policy = Policy(
-        request_seconds=resources.settings.request_seconds, https=https, cors=cors, before_misspelt=before_misspelt
-    )
-    app = Shelled(policy, lifespan=lifespan, **app_options)
-    app.state.resources = resources
-    app.state.readiness = readiness
-    _probes(app, readiness)
-    return app
+    return lifespan
 
 
 def _probes(app: FastAPI, readiness: Readiness) -> None:
