@@ -65,6 +65,7 @@ def listing(tasks: int) -> list[Case]:
         "sort=-priority, status=TODO": {"sort": "-priority", "status": "TODO"},
         "q=zeppelin (10 tasks)": {"q": "zeppelin"},
         "q=quarterly (0.1 %)": {"q": "quarterly"},
+        "q=quarterly write the (0.1 %, common parts)": {"q": "quarterly write the"},
         "q=report (all)": {"q": "report"},
         "q=nothing like it": {"q": "nothing like it"},
     }.items():

@@ -83,12 +83,13 @@ def forward(app: App, arrival: Arrival, *, seconds: float = APP_SECONDS) -> Forw
     began = time.perf_counter()
     exchange = _Exchange(app, arrival, seconds)
     work = in_background(exchange.run, "forward")
-    wait([work], timeout=seconds)
-    exchange.cut()
+    ended, _ = wait([work], timeout=seconds)
+    answer = exchange.answer
+    exchange.cut()  # what comes of this says nothing about the app: a head cut short, a connection closed
     ms = (time.perf_counter() - began) * 1000
-    if exchange.answer is not None:
-        return Forwarded(app.url, exchange.answer.status, ms, None, exchange.answer)
-    error = work.exception() if work.done() else None
+    if answer is not None:
+        return Forwarded(app.url, answer.status, ms, None, answer)
+    error = work.exception() if ended else None
     if error is None or isinstance(error, TimeoutError):
         status, phrase = HTTPStatus.GATEWAY_TIMEOUT, f"did not answer within {seconds:g} s"
     else:
