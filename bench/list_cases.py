@@ -1,9 +1,10 @@
 """The statements that lists and syncs run, and what with, for `python -m bench lists`."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
@@ -12,15 +13,23 @@ from pydantic import ValidationError
 from flowtask_api.http.paging import DEEPEST, Place
 from flowtask_api.sync.queries import CHANGES, HORIZON, PROJECTS, TASKS
 from flowtask_api.tasks import around
-from flowtask_api.tasks.listing import Question
+from flowtask_api.tasks.questions import Question
 from flowtask_api.tasks.schemas import BY_CREATION, ListTasks, TaskSort
+from flowtask_api.tasks.searching import keys_of
+from flowtask_kit.database.direct import Direct
 from flowtask_kit.database.prepared import Prepared
 
 BAR_MS = 50.0
+SEARCH_TOTAL_MS = 250.0
+"""What it may take to look at so many tasks that 10,001 with a text are found: five hundred times as many as make a page of 20."""
 STEP_MS = 0.002
 """What stepping over one task of a hidden project may take, where lists are not read around it."""
 LARGE = UUID("019aa000-0000-7000-8000-000000000001")
 HIDDEN = UUID("dddddddd-dddd-7ddd-8ddd-000000000001")
+
+WORDS = {1: "5 %", 2: "2.4 %", 10: "0.5 %", 30: "0.25 %", 100: "0.12 %", 300: "0.06 %", 2900: "0.02 %"}
+"""Words of the titles, by their number, and which share of the tasks has them."""
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -35,7 +44,24 @@ class Case:
     bar: float = BAR_MS
 
 
-def listing(tasks: int) -> list[Case]:
+class Looking:
+    """A connection on which the API makes the keys of a search."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def question(self, asked: ListTasks) -> Question:
+        """The question of a list, as the API asks it."""
+        keys = None if asked.q is None else await keys_of(cast("Direct", self), LARGE, asked.q)
+        return Question.of(LARGE, asked, keys)
+
+    async def fetch(self, sql: str, *values: Any, anew: bool = False) -> list[asyncpg.Record]:
+        """The rows of a statement."""
+        assert not anew
+        return await self._connection.fetch(sql, *values)
+
+
+async def listing(looking: Looking, tasks: int) -> list[Case]:
     """Lists by page, their totals, and lists by cursor."""
     made = []
     project, member = numbered("a", 6), numbered("b", 6)
@@ -66,16 +92,21 @@ def listing(tasks: int) -> list[Case]:
         "q=zeppelin (10 tasks)": {"q": "zeppelin"},
         "q=quarterly (0.1 %)": {"q": "quarterly"},
         "q=quarterly write the (0.1 %, common parts)": {"q": "quarterly write the"},
+        "q=quarterly, sort=dueDate": {"q": "quarterly", "sort": "dueDate"},
+        "q=quarterly, sort=-dueDate": {"q": "quarterly", "sort": "-dueDate"},
+        "q=quarterly, status=DONE": {"q": "quarterly", "status": "DONE"},
+        **{f"q={word(number)} ({share})": {"q": word(number)} for number, share in WORDS.items()},
         "q=report (all)": {"q": "report"},
         "q=nothing like it": {"q": "nothing like it"},
     }.items():
         asked = ListTasks.model_validate(query)
-        question = Question.of(LARGE, asked)
+        question = await looking.question(asked)
         page = {**question.values, "limit": asked.per_page, "offset": asked.offset}
         made.append(Case(name, question.page, page))
-        made.append(Case(f"  its total, to {DEEPEST:,}", question.total, question.values))
+        total = BAR_MS if asked.q is None else SEARCH_TOTAL_MS
+        made.append(Case(f"  its total, to {DEEPEST:,}", question.total, question.values, total))
         if asked.sort in BY_CREATION and "page" not in query:
-            values = {**question.values, "limit": asked.per_page + 1, **_middle(question, tasks)}
+            values = {**question.values, "limit": asked.per_page + 1, "offset": 0, **_middle(question, tasks)}
             made.append(Case("  by cursor, in the middle", question.continued(begun=True), values))
     return [*made, _refused()]
 
@@ -92,7 +123,7 @@ def _refused() -> Case:
     raise AssertionError("searches without letters are to be refused")
 
 
-def hiding(tasks: int) -> list[Case]:
+async def hiding(looking: Looking, tasks: int) -> list[Case]:
     """Lists by page, totals and a cursor while the project with the newest tenth of all tasks is being deleted."""
     made = []
     hidden = tasks // 10
@@ -111,10 +142,11 @@ def hiding(tasks: int) -> list[Case]:
         "sort=dueDate": {"sort": "dueDate"},
         "sort=-dueDate": {"sort": "-dueDate"},
         "sort=-priority": {"sort": "-priority"},
+        "q=quarterly (0.1 %)": {"q": "quarterly"},
         "q=report (all)": {"q": "report"},
     }.items():
         asked = ListTasks.model_validate(query)
-        question = Question.of(LARGE, asked)
+        question = await looking.question(asked)
         values = {**question.values, "limit": asked.per_page, "offset": asked.offset}
         reach = asked.page * asked.per_page
         if around.goes_around(question, reach):
@@ -151,6 +183,11 @@ def _middle(question: Question, tasks: int) -> Mapping[str, Any]:
     """The place of the task half way through."""
     place = Place(_moment(tasks // 2), UUID(int=tasks // 2), descending=question.sort == TaskSort.NEWEST)
     return question.place(place.encoded())
+
+
+def word(number: int) -> str:
+    """The beginning of a word that tasks are filled with: the lower its number, the more have it."""
+    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest().translate(_LETTERS)[:7]
 
 
 def numbered(letter: str, number: int) -> UUID:

@@ -8,6 +8,7 @@ the plans down. Ends with 1 when one takes longer than 50 ms, or than it may whi
 import argparse
 import asyncio
 import json
+import os
 import platform
 import statistics
 import tempfile
@@ -22,13 +23,13 @@ from flowtask_local.services import SERVICES
 from flowtask_local.stack import Stack
 from flowtask_local.wiring import DATABASE
 
-from .list_cases import HIDDEN, LARGE, Case, Connection, hiding, listing, numbered, syncing
+from .list_cases import HIDDEN, LARGE, Case, Connection, Looking, hiding, listing, numbered, syncing
 
 INTRODUCTION = """\
 # What PostgreSQL does for lists in a large workspace
 
 Written by `python -m bench lists --explain docs/list-plans.md`: the statements of the API, planned for their values, the median
-of seven runs after a first. Totals and cursor pages follow the list that they belong to. With `--parts` only some parts are
+of seven runs after a first, without the clocks that the plan below each was made with. Totals and cursor pages follow the list that they belong to. With `--parts` only some parts are
 measured, and put in the place of what the file had of them, so each says on what it was measured."""
 PARTS = {
     "lists": "Lists",
@@ -97,11 +98,13 @@ async def fill(connection: Connection, tasks: int) -> None:
 
 
 async def explain(connection: Connection, case: Case) -> tuple[float, Any]:
-    """The median of planning and execution in milliseconds, and the last plan."""
+    """The median of planning and execution in milliseconds, without clocks in every step, and a plan with them."""
     values = [case.values[name] for name in case.statement.names]
     times, plan = [], None
     for number in range(RUNS + 1):
-        found = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {case.statement.sql}", *values)
+        found = await connection.fetchval(
+            f"EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF, FORMAT JSON) {case.statement.sql}", *values
+        )
         plan = json.loads(found)[0]
         if number:
             times.append(plan["Planning Time"] + plan["Execution Time"])
@@ -117,7 +120,11 @@ async def measure(url: str, options: argparse.Namespace) -> bool:
         await fill(connection, options.tasks)
     size = await connection.fetchval("SELECT pg_size_pretty(pg_total_relation_size('api.tasks'))")
     version = await connection.fetchval("SHOW server_version")
-    machine = f"{platform.platform()}, PostgreSQL {version}, {options.tasks:,} tasks, {size} with indexes"
+    buffers = await connection.fetchval("SHOW shared_buffers")
+    machine = (
+        f"{platform.platform()}, PostgreSQL {version}, shared_buffers {buffers}, "
+        f"{options.tasks:,} tasks, {size} with indexes"
+    )
     print(f"  {machine}; filled in {time.perf_counter() - begun:.0f} s", flush=True)
     await connection.close()
     connection = await asyncpg.connect(url, server_settings={**SERVER_SETTINGS, "plan_cache_mode": "force_custom_plan"})
@@ -145,9 +152,9 @@ async def cases(connection: Connection, part: str, tasks: int) -> list[Case]:
     """The statements of a part."""
     match part:
         case "lists":
-            return listing(tasks)
+            return await listing(Looking(connection), tasks)
         case "hiding":
-            return hiding(tasks)
+            return await hiding(Looking(connection), tasks)
     return await syncing(connection)
 
 
@@ -161,6 +168,11 @@ def write(file: Path, title: str, plans: str) -> None:
     file.write_text("\n\n".join([INTRODUCTION, *filter(None, (parts[each] for each in PARTS.values()))]) + "\n")
 
 
+def _quarter_of_memory() -> int:
+    """What PostgreSQL's handbook has a server of its own keep of its pages, in MiB."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 // 2**20
+
+
 def main() -> None:
     """Measure in a PostgreSQL of its own."""
     parser = argparse.ArgumentParser(prog="bench lists")
@@ -172,7 +184,12 @@ def main() -> None:
     api_only = [spec for spec in SERVICES if spec.name == "api"]
     with (
         tempfile.TemporaryDirectory(prefix="flowtask-bench-") as folder,
-        Stack((options.home or Path(folder) / "home").absolute(), services=api_only, durable=False) as stack,
+        Stack(
+            (options.home or Path(folder) / "home").absolute(),
+            services=api_only,
+            durable=False,
+            postgres_settings={"shared_buffers": f"{_quarter_of_memory()}MB"},
+        ) as stack,
     ):
         stack.start_servers()
         stack.bootstrap()

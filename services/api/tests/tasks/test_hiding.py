@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from flowtask_api.tasks import around
-from flowtask_api.tasks.listing import Question
+from flowtask_api.tasks.questions import Question
 from flowtask_api.tasks.schemas import ListTasks
+from flowtask_kit.database.engine import SERVER_SETTINGS
 from flowtask_kit.ids import utc_now
 
 HIDDEN_TASKS = 20_000
@@ -156,6 +157,7 @@ async def test_the_tasks_of_a_hidden_project_are_not_walked_over(db, account, pr
         HIDDEN_TASKS,
     )
     await db.execute("VACUUM (ANALYZE) api.tasks")
+    await db.execute(f"SET random_page_cost = {SERVER_SETTINGS['random_page_cost']}")
     begun = query.get("cursor", False)
     asked = ListTasks.model_validate({} if begun else query)
     question = Question.of(account.workspace_id, asked)

@@ -33,7 +33,8 @@ class Stack:
     hold; in asyncio code call it through `asyncio.to_thread`. `services` is the table of what runs, `replicas` how many
     of each (one when not said), `extra_env` adds variables by service name, `credentials` are the provider variables,
     of which each service receives its own. With `fixed_ports` the well-known ports are tried first; otherwise all are
-    free ones. The ports of a home stay the same from start to start while they are free.
+    free ones. The ports of a home stay the same from start to start while they are free. `postgres_settings` are put over
+    those of a small server.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Stack:
         credentials: Mapping[str, str] | None = None,
         fixed_ports: bool = False,
         durable: bool = True,
+        postgres_settings: Mapping[str, str] | None = None,
         log_level: str = "info",
         on_line: LineSink | None = None,
         bin_dir: Path | None = None,
@@ -57,6 +59,7 @@ class Stack:
         self._credentials = dict(credentials or {})
         self._defaults = default_ports(services) if fixed_ports else {}
         self._durable = durable
+        self._postgres_settings = postgres_settings
         self._log_level = log_level
         self._on_line = on_line
         self._bin = bin_dir or Path(sysconfig.get_path("scripts"))
@@ -258,6 +261,7 @@ class Stack:
             self.home.postgres,
             self._ports.port("postgres"),
             password=self._keys.superuser,
+            settings=self._postgres_settings,
             durable=self._durable,
             log_path=self.home.log("postgres"),
         )

@@ -18,8 +18,10 @@ SERVER_SETTINGS = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "10000",
     "random_page_cost": "1.1",
+    "work_mem": "32MB",
 }
-"""Milliseconds: no statement, lock or open transaction of ours may outlive these. Pages are as near as on any SSD."""
+"""Milliseconds: no statement, lock or open transaction of ours may outlive these. Pages are as near as on any SSD. Memory for a bitmap
+of half a million pages: when one does not fit, every row of a page is looked at."""
 
 
 def driver_url(url: str) -> URL:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
-    Subquery,
     bindparam,
     exists,
     func,
@@ -27,8 +26,9 @@ from sqlalchemy import union_all as all_of
 from flowtask_kit.database.prepared import Prepared
 
 from ..projects.models import Project
-from .listing import COLUMNS, FILTERS, LIMIT, MOST, OFFSET, ORDERS, Question, beyond, bound, counted, matching, visible
+from .listing import COLUMNS, FILTERS, LIMIT, MOST, OFFSET, beyond, bound, counted, matching, order, visible
 from .models import Task
+from .questions import Question
 from .schemas import BY_CREATION, TaskSort
 
 FARTHEST = 200
@@ -72,20 +72,20 @@ def _shown() -> Select[Any]:
     )
 
 
-def _first(of: ColumnElement[bool], depth: Any, sort: TaskSort, *order: Any, begun: bool) -> Select[Any]:
+def _first(of: ColumnElement[bool], depth: Any, sort: TaskSort, *places: Any, begun: bool) -> Select[Any]:
     """The first tasks of a project, whatever the filter, and whether there may be others behind each."""
-    last = func.row_number().over(order_by=order) == depth
+    last = func.row_number().over(order_by=places) == depth
     first = matching(frozenset(), Task.id, Task.created_at, Task.status, Task.urgency, last.label("last")).where(of)
-    return (first.where(beyond(sort)) if begun else first).order_by(*order).limit(depth)
+    return (first.where(beyond(sort)) if begun else first).order_by(*places).limit(depth)
 
 
 def _seen(sort: TaskSort, *, begun: bool) -> CTE:
     """The first tasks of every project that is there, and of none."""
     shown = _shown().subquery("shown")
-    theirs = _first(Task.project_id == shown.c.id, _DEPTH, sort, *ORDERS[sort], begun=begun).lateral("theirs")
+    theirs = _first(Task.project_id == shown.c.id, _DEPTH, sort, *order(sort), begun=begun).lateral("theirs")
     # of no project: named in the order, so that the index by project is the one that has it
     none = Task.project_id if sort is TaskSort.NEWEST else Task.project_id.desc()
-    free = _first(Task.project_id.is_(None), _OF_NONE, sort, none, *ORDERS[sort], begun=begun).subquery("free")
+    free = _first(Task.project_id.is_(None), _OF_NONE, sort, none, *order(sort), begun=begun).subquery("free")
     return all_of(select(theirs).select_from(shown.join(theirs, true())), select(free)).cte("seen")
 
 
@@ -93,23 +93,19 @@ def _seen(sort: TaskSort, *, begun: bool) -> CTE:
 def _page(shape: frozenset[str], sort: TaskSort, *, begun: bool) -> Prepared:
     """Behind the `edge` some project may have others than those that were seen, so nothing there is certain."""
     newest = sort is TaskSort.NEWEST
-
-    def in_order(of: CTE | Subquery) -> list[Any]:
-        return [each.desc() if newest else each for each in (of.c.created_at, of.c.id)]
-
     seen = _seen(sort, begun=begun)
-    places = select(seen.c.id, seen.c.created_at).order_by(*in_order(seen))
+    places = select(seen.c.id, seen.c.created_at).order_by(*order(sort, seen.c))
     edge = places.where(seen.c.last).limit(literal_column("1")).cte("edge")
     passing = [seen.c[name] == FILTERS[name].right for name in sorted(shape)]
     best = places.where(*passing).limit(LIMIT + OFFSET).subquery("best")
     here, there = tuple_(best.c.created_at, best.c.id), tuple_(edge.c.created_at, edge.c.id)
     certain = select(best.c.id).where(~exists().where(here < there if newest else here > there))
-    chosen = certain.order_by(*in_order(best)).limit(LIMIT).offset(OFFSET).subquery("chosen")
+    chosen = certain.order_by(*order(sort, best.c)).limit(LIMIT).offset(OFFSET).subquery("chosen")
     return Prepared(
         select(*COLUMNS, (~exists(select(edge.c.id))).label("complete"))
         .join(chosen, chosen.c.id == Task.id)
         .outerjoin(Project, Project.id == Task.project_id)
-        .order_by(*ORDERS[sort]),
+        .order_by(*order(sort)),
         anew=True,
     )
 

@@ -1,17 +1,17 @@
 """The statements that read tasks, each compiled once for every shape of a question and run on the driver."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Self, TypeAlias
-from uuid import UUID
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     CompoundSelect,
     Integer,
     Select,
     String,
+    Subquery,
     bindparam,
     case,
     exists,
@@ -26,10 +26,10 @@ from sqlalchemy.dialects.postgresql import array
 
 from flowtask_kit.database.prepared import Prepared
 
-from ..http.paging import DEEPEST, Place
+from ..http.paging import DEEPEST
 from ..projects.models import Project
-from .models import RANKS, Task
-from .schemas import ListTasks, TaskSort
+from .models import Task
+from .schemas import TaskSort
 
 COLUMNS: tuple[Any, ...] = (
     Task.id,
@@ -54,6 +54,11 @@ def bound(name: str, like: Any) -> Any:
     return bindparam(name, type_=like.type)
 
 
+def contains(searched: Any) -> ColumnElement[bool]:
+    """Whether the text of a search is somewhere in what it looks into."""
+    return func.strpos(searched, func.lower(bindparam("searched", type_=String()))) > literal_column("0")
+
+
 FILTERS: Mapping[str, ColumnElement[bool]] = {
     "status": Task.status == bound("status", Task.status),
     "urgency": Task.urgency == bound("urgency", Task.urgency),
@@ -61,14 +66,8 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
     "assignee_id": Task.assignee_id == bound("assignee_id", Task.assignee_id),
     "due_before": Task.due_date < bound("due_before", Task.due_date),
     "due_after": Task.due_date > bound("due_after", Task.due_date),
-    "searched": Task.searched.like(func.lower(bindparam("searched", type_=String()))),
-}
-ORDERS: Mapping[TaskSort, tuple[Any, ...]] = {
-    TaskSort.CREATED: (Task.created_at, Task.id),
-    TaskSort.NEWEST: (Task.created_at.desc(), Task.id.desc()),
-    TaskSort.DUE: (Task.due_date, Task.id),
-    TaskSort.PRIORITY: (Task.urgency, Task.created_at, Task.id),
-    TaskSort.MOST_URGENT: (Task.urgency.desc(), Task.created_at.desc(), Task.id.desc()),
+    "searched": contains(Task.searched),
+    "keys": func.api.search_keys(Task.workspace_id, Task.searched).op("@>")(bindparam("keys", type_=ARRAY(BigInteger))),
 }
 Reading: TypeAlias = Callable[..., Select[Any]]
 """Which rows of a shape a list reads: all of them, or those of projects that are not hidden."""
@@ -81,61 +80,21 @@ MOST: Any = literal_column(str(DEEPEST + 1))
 """One past the largest total that is counted."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """Which tasks are asked for: `shape` chooses the statement, `values` are what it is run with."""
-
-    shape: frozenset[str]
-    sort: TaskSort
-    values: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, workspace_id: UUID, asked: ListTasks) -> Self:
-        """The question of a list."""
-        given = {
-            "status": asked.status,
-            "urgency": None if asked.priority is None else RANKS[asked.priority],
-            "project_id": asked.project_id,
-            "assignee_id": asked.assignee_id,
-            "due_before": asked.due_before,
-            "due_after": asked.due_after,
-            "searched": None if asked.q is None else _containing(asked.q),
-        }
-        values = {name: value for name, value in given.items() if value is not None}
-        return cls(frozenset(values), asked.sort, {"workspace_id": workspace_id, **values})
-
-    @property
-    def page(self) -> Prepared:
-        """The rows of a page by number: `limit` of them after `offset`; not to be shown where they say `hiding`."""
-        return _page(self.shape, self.sort, _read)
-
-    @property
-    def page_over(self) -> Prepared:
-        """The same, stepping over the tasks of hidden projects."""
-        return _page(self.shape, self.sort, visible)
-
-    @property
-    def total(self) -> Prepared:
-        """How many rows there are, counted no further than one past the cap; None while a project is hidden."""
-        return _total(self.shape)
-
-    def continued(self, *, begun: bool) -> Prepared:
-        """The first `limit` rows by time of creation, or those after a place; not to be shown where they say `hiding`."""
-        return _continued(self.shape, self.sort, _read, begun=begun)
-
-    def continued_over(self, *, begun: bool) -> Prepared:
-        """The same, stepping over the tasks of hidden projects."""
-        return _continued(self.shape, self.sort, visible, begun=begun)
-
-    def place(self, cursor: str) -> Mapping[str, Any]:
-        """The values of the place that a cursor stands for."""
-        place = Place.decoded(cursor, descending=self.sort is TaskSort.NEWEST)
-        return {"created_at": place.created_at, "after": place.id}
-
-
-def _containing(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+def order(sort: TaskSort, of: Any = Task) -> tuple[Any, ...]:
+    """What a list is put in order by: columns of the table, or of what was chosen from it."""
+    match sort:
+        case TaskSort.CREATED:
+            return of.created_at, of.id
+        case TaskSort.NEWEST:
+            return of.created_at.desc(), of.id.desc()
+        case TaskSort.DUE:
+            return of.due_date, of.id
+        case TaskSort.LATEST_DUE:
+            return of.due_date.desc().nulls_last(), of.id.desc()
+        case TaskSort.PRIORITY:
+            return of.urgency, of.created_at, of.id
+        case TaskSort.MOST_URGENT:
+            return of.urgency.desc(), of.created_at.desc(), of.id.desc()
 
 
 def hidden() -> Select[Any]:
@@ -151,7 +110,7 @@ def matching(shape: frozenset[str], *columns: Any) -> Select[Any]:
     return select(*columns).where(workspace, *(FILTERS[name] for name in sorted(shape)))
 
 
-def _read(shape: frozenset[str], *columns: Any) -> Select[Any]:
+def read(shape: frozenset[str], *columns: Any) -> Select[Any]:
     """Tasks that pass the filters, and whether some of them may be hidden: looked at once, and not for every row."""
     return matching(shape, *columns, exists(hidden()).label("hiding"))
 
@@ -168,11 +127,11 @@ def _rows(shape: frozenset[str], reading: Reading) -> Select[Any]:
     return reading(shape, *COLUMNS).outerjoin(Project, Project.id == Task.project_id)
 
 
-@lru_cache(maxsize=1024)
-def _page(shape: frozenset[str], sort: TaskSort, reading: Reading) -> Prepared:
+def page(shape: frozenset[str], sort: TaskSort, reading: Reading) -> Select[Any]:
+    """The rows of a page by number: `limit` of them after `offset`."""
     if sort is TaskSort.LATEST_DUE:
-        return Prepared(_latest_due(shape, reading), anew=True)
-    return Prepared(_rows(shape, reading).order_by(*ORDERS[sort]).limit(LIMIT).offset(OFFSET), anew=True)
+        return _latest_due(shape, reading)
+    return _rows(shape, reading).order_by(*order(sort)).limit(LIMIT).offset(OFFSET)
 
 
 def _latest_due(shape: frozenset[str], reading: Reading) -> Select[Any]:
@@ -180,28 +139,32 @@ def _latest_due(shape: frozenset[str], reading: Reading) -> Select[Any]:
 
     The second is made only when the first did not reach the end of the page; rows are read when it is known which.
     """
-    order = (Task.due_date.desc(), Task.id.desc())
-    walked = reading(shape, Task.id, Task.due_date).order_by(*order)
+    walked = reading(shape, Task.id, Task.due_date).order_by(Task.due_date.desc(), Task.id.desc())
     dated = walked.where(Task.due_date.is_not(None)).limit(LIMIT + OFFSET).cte("dated")
     missing = LIMIT + OFFSET - select(func.count()).select_from(dated).scalar_subquery()
     undated = walked.where(Task.due_date.is_(None)).limit(missing)
-    both = union_all(select(dated), undated).subquery()
-    told = [both.c.hiding] if "hiding" in both.c else []
-    page = select(both.c.id, *told).order_by(both.c.due_date.desc().nulls_last(), both.c.id.desc())
-    chosen = page.limit(LIMIT).offset(OFFSET).subquery()
+    return shown(union_all(select(dated), undated).subquery("both"), TaskSort.LATEST_DUE)
+
+
+def shown(matches: Subquery, sort: TaskSort) -> Select[Any]:
+    """The rows of a page of tasks of which the ids are known, what the order goes by, and perhaps `hiding`."""
+    told = [matches.c.hiding] if "hiding" in matches.c else []
+    chosen = (
+        select(matches.c.id, *told).order_by(*order(sort, matches.c)).limit(LIMIT).offset(OFFSET).subquery("chosen")
+    )
     columns: tuple[Any, ...] = (*COLUMNS, *(chosen.c[column.name] for column in told))
     return (
         select(*columns)
         .join(chosen, chosen.c.id == Task.id)
         .outerjoin(Project, Project.id == Task.project_id)
-        .order_by(Task.due_date.desc().nulls_last(), Task.id.desc())
+        .order_by(*order(sort))
     )
 
 
-@lru_cache(maxsize=1024)
-def _continued(shape: frozenset[str], sort: TaskSort, reading: Reading, *, begun: bool) -> Prepared:
-    rows = _rows(shape, reading).order_by(*ORDERS[sort]).limit(LIMIT)
-    return Prepared(rows.where(beyond(sort)) if begun else rows, anew=True)
+def continued(shape: frozenset[str], sort: TaskSort, reading: Reading, *, begun: bool) -> Select[Any]:
+    """The first `limit` rows by time of creation, or those after a place."""
+    rows = _rows(shape, reading).order_by(*order(sort)).limit(LIMIT)
+    return rows.where(beyond(sort)) if begun else rows
 
 
 def beyond(sort: TaskSort) -> ColumnElement[bool]:
@@ -215,12 +178,14 @@ def counted(rows: Select[Any] | CompoundSelect[Any]) -> Prepared:
     return Prepared(select(func.count().label("total")).select_from(rows.limit(MOST).subquery()), anew=True)
 
 
-@lru_cache(maxsize=1024)
-def _total(shape: frozenset[str]) -> Prepared:
-    """Indexes know enough to count, and no task is read."""
+def total(shape: frozenset[str]) -> Select[Any]:
+    """How many rows there are, counted no further than one past the cap; None while a project is hidden.
+
+    Indexes know enough to count, and no task is read, but for what a search looks into.
+    """
     reached = matching(shape, literal_column("1")).limit(MOST).subquery()
-    total = select(func.count()).select_from(reached).scalar_subquery()
-    return Prepared(select(case((~exists(hidden()), total)).label("total")), anew=True)
+    counted = select(func.count()).select_from(reached).scalar_subquery()
+    return select(case((~exists(hidden()), counted)).label("total"))
 
 
 ONE = Prepared(

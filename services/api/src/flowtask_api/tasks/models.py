@@ -232,13 +232,7 @@ class Task(TaskRules, Base):
         ),
         Index(None, "workspace_id", "due_date", "id"),
         Index(None, "workspace_id", "changed_in", "id"),
-        Index(
-            None,
-            "workspace_id",
-            "searched",
-            postgresql_using="gin",
-            postgresql_ops={"searched": "extensions.gin_trgm_ops"},
-        ),
+        Index("ix_tasks_search_keys", text("api.search_keys(workspace_id, searched)"), postgresql_using="gin"),
         Index(None, "project_id", "id", postgresql_where=text("project_id IS NOT NULL")),
     )
 

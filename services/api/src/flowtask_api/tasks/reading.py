@@ -16,7 +16,7 @@ from ..http.paging import Page, Place, page_meta
 from ..http.preconditions import etag
 from . import around, listing, searching
 from .errors import TaskNotFound
-from .listing import Question
+from .questions import Question
 from .schemas import ListTasks, TaskSort
 
 
@@ -39,9 +39,8 @@ async def get_task(where: Where, caller: Caller, task_id: UUID) -> ReadTask:
 
 async def list_tasks(where: Where, caller: Caller, asked: ListTasks) -> Page[resources.Task]:
     """The workspace's tasks that pass the filter, by page or by cursor."""
-    question = Question.of(caller.workspace_id, asked)
-    if asked.q is not None:
-        await searching.require_known(where, asked.q)
+    keys = None if asked.q is None else await searching.keys_of(where, caller.workspace_id, asked.q)
+    question = Question.of(caller.workspace_id, asked, keys)
     if asked.cursor is not None:
         return await _continued(where, question, asked, asked.cursor)
     values = {**question.values, "limit": asked.per_page, "offset": asked.offset}
