@@ -186,7 +186,9 @@ async def test_every_way_of_finding_gives_what_the_order_of_the_list_says(here, 
 def read(plan, name=None):
     """Whether a named part of a plan has read the table."""
     if name is None or plan.get("Subplan Name") == f"CTE {name}":
-        return "Relation Name" in plan and plan["Actual Loops"] > 0 or any(read(part) for part in plan.get("Plans", ()))
+        return ("Relation Name" in plan and plan["Actual Loops"] > 0) or any(
+            read(part) for part in plan.get("Plans", ())
+        )
     return any(read(part, name) for part in plan.get("Plans", ()))
 
 
