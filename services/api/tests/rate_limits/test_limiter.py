@@ -48,8 +48,11 @@ async def passed(limiter, quota, calls):
 
 
 async def test_load_is_no_outage_and_brings_nobody_a_second_window(replicas, quota):
-    """Six hundred at once keep the places at the server, and this process, busy for much longer than the server may take."""
-    found = [await passed(limiter, quota, 600) for limiter in replicas]
+    """So many at once keep the places at the server, and this process, busy for longer than the server may take.
+
+    That is far below what may be waited for a place, on a machine that is busy with other things too.
+    """
+    found = [await passed(limiter, quota, 250) for limiter in replicas]
     assert (found, alone()) == ([100, 0], 0)
 
 
