@@ -10,7 +10,7 @@ from flowtask_contracts.commands.webhooks import Done, WebhookCommand
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery stands; `pending` means that an attempt is due or under way."""
+    """Where a delivery stands; `pending` means that an attempt is due or under way, `expired` that none could be made for five days."""
 
     PENDING = "pending"
     DELIVERED = "delivered"

@@ -244,6 +244,7 @@ class Due(Base):
 
     `claim_no` is the fence: it rises with each claim, and only a result of the current claim settles. `attempts`
     counts scheduled attempts. A manual attempt leaves it as it is and goes back to `resume_at`, if there is one.
+    `due_since` is when it was first due, where it was claimed and given back since; else that is `next_attempt_at`.
     """
 
     __tablename__ = "due"
@@ -264,6 +265,7 @@ class Due(Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     trigger: Mapped[str] = mapped_column(server_default=text("'schedule'"))
     resume_at: Mapped[datetime | None]
+    due_since: Mapped[datetime | None]
 
 
 class UnreadableMessage(Base):

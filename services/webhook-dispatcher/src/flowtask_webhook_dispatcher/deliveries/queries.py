@@ -77,6 +77,7 @@ def due_now(delivery: Delivery, stream_seq: int) -> Insert:
         set_={
             "next_attempt_at": func.now(),
             "trigger": Trigger.MANUAL,
+            "due_since": None,
             "resume_at": case((scheduled, Due.next_attempt_at), else_=Due.resume_at),
         },
     )

@@ -89,17 +89,19 @@ DUE_DONE = "DELETE FROM webhooks.due WHERE delivery_id = ANY($1)"
 DUE_AGAIN = """
     UPDATE webhooks.due d
     SET next_attempt_at = r.next_attempt_at, attempts = r.attempts, trigger = r.trigger, resume_at = r.resume_at,
-        lease_until = '-infinity'
+        due_since = NULL, lease_until = '-infinity'
     FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::text[], $5::timestamptz[])
         AS r(delivery_id, next_attempt_at, attempts, trigger, resume_at)
     WHERE d.delivery_id = r.delivery_id
 """
 
 RELEASE = """
-    UPDATE webhooks.due d SET next_attempt_at = r.next_attempt_at, lease_until = '-infinity'
+    UPDATE webhooks.due d
+    SET next_attempt_at = r.next_attempt_at, due_since = coalesce(d.due_since, d.next_attempt_at), lease_until = '-infinity'
     FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS r(delivery_id, claim_no, next_attempt_at)
     WHERE d.delivery_id = r.delivery_id AND d.claim_no = r.claim_no
 """
+"""It stays known since when it could not be sent."""
 
 CANCEL = """
     INSERT INTO webhooks.deliveries AS d
