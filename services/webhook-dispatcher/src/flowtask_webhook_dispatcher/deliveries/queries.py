@@ -9,6 +9,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus, ListDeliveries, Trigger
 
+from ..erasure.models import ErasedEvent
 from .cursors import Place
 from .identity import events_of_the_millisecond, first_id_of
 from .models import Attempt, Delivery, Due, Message
@@ -106,10 +107,29 @@ def erase_message(workspace_id: UUID, event_id: UUID) -> ReturningUpdate[UUID]:
     )
 
 
+def mark_erased(event_id: UUID, now: datetime) -> Insert:
+    """Have everybody who records something of this event know that it is erased."""
+    return insert(ErasedEvent).values(event_id=event_id, due_at=now).on_conflict_do_nothing()
+
+
+def next_erased(now: datetime) -> Select[ErasedEvent]:
+    """An erased event that is to be looked at again and that no other replica has; taken until the transaction ends."""
+    return (
+        select(ErasedEvent)
+        .where(ErasedEvent.finished_at.is_(None), ErasedEvent.due_at <= now)
+        .order_by(ErasedEvent.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
 def erase_attempts(event_id: UUID) -> Update:
     """Forget what was sent and answered."""
     nothing = {"request_headers": None, "response_headers": None, "response_body": None}
-    return update(Attempt).where(Attempt.event_id == event_id).values(nothing)
+    said = Attempt.request_headers.is_not(None) | Attempt.response_headers.is_not(None)
+    return (
+        update(Attempt).where(Attempt.event_id == event_id, said | Attempt.response_body.is_not(None)).values(nothing)
+    )
 
 
 def nothing_due(event_id: UUID) -> Delete:

@@ -16,12 +16,14 @@ from flowtask_contracts.commands.webhook_deliveries import (
 )
 from flowtask_contracts.commands.webhook_deliveries import Delivery as DeliveryView
 from flowtask_contracts.commands.webhooks import Done
+from flowtask_kit.ids import utc_now
 
 from ..dispatch.payload import PublicEvent
 from ..endpoints import queries as endpoint_queries
 from ..endpoints.errors import EndpointNotFound
 from . import queries
 from .cursors import cursor_of, place_of
+from .erasing import forget
 from .errors import DeliveryNotFound, EndpointIsGone, EventIsErased, EventNotFound
 from .models import Delivery
 
@@ -71,15 +73,14 @@ async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
 
 
 async def erase(tx: AsyncSession, command: EraseEvent) -> Done:
-    """Forget what an event said and what was answered to it; that it was, and when, stays on record. Repeating changes nothing."""
+    """Forget what an event said and what was answered to it; that it was, and when, stays on record. Repeating changes nothing.
+
+    What is recorded of it from the commit on has no content either; `erasing` looks after those who had begun before.
+    """
     if await tx.scalar(queries.erase_message(command.workspace_id, command.event_id)) is None:
         raise EventNotFound
-    for statement in (
-        queries.erase_attempts(command.event_id),
-        queries.nothing_due(command.event_id),
-        queries.cancelled(command.event_id),
-    ):
-        await tx.execute(statement, execution_options={"synchronize_session": False})
+    await tx.execute(queries.mark_erased(command.event_id, utc_now()))
+    await forget(tx, command.event_id)
     return Done()
 
 

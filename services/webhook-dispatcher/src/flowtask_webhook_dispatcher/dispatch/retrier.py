@@ -219,6 +219,10 @@ class Retrier:
         rows: list[asyncpg.Record] = await connection.fetch(
             statements.CLAIM, list(room), list(room.values()), now, now + self._claim
         )
+        erased = [row["delivery_id"] for row in rows if row["erased_at"] is not None]
+        if erased:  # they became due while their events were being erased
+            await connection.execute(statements.CANCEL_ERASED, erased)
+            rows = [row for row in rows if row["erased_at"] is None]
         return rows
 
     def _hand_on(self, row: asyncpg.Record) -> None:

@@ -2,22 +2,32 @@
 
 KNOWN = """
     SELECT event_id, endpoint_id FROM webhooks.deliveries WHERE event_id = ANY($1)
+    UNION ALL SELECT event_id, NULL FROM webhooks.erased_events WHERE event_id = ANY($1)
 """
+"""What is on record of messages that came before; an event that was erased has a row without an endpoint."""
 
 MESSAGES = """
     INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-    SELECT * FROM unnest($1::webhooks.written_message[])
+    SELECT r.* FROM unnest($1::webhooks.written_message[]) r
+    WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ON CONFLICT DO NOTHING
+"""
+"""Here and below: of a workspace that is erased nothing is recorded any more, however late it comes. What comes late of an erased
+event is recorded without content, and is not tried again. `OFFSET 0` has each row looked up in the index: left to choose,
+PostgreSQL reads all that were ever erased, for every batch.
 """
 
 _RECORD = """
     result AS (
-        SELECT * FROM unnest($1::webhooks.written_attempt[])
+        SELECT r.*, EXISTS (SELECT FROM webhooks.erased_events e WHERE e.event_id = r.event_id OFFSET 0) AS erased
+        FROM unnest($1::webhooks.written_attempt[]) r
+        WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ), recorded AS (
         INSERT INTO webhooks.deliveries AS d
             (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, attempts,
              last_attempt_at, last_status_code, last_error)
-        SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, 1,
+        SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id,
+               CASE WHEN erased AND status = 'pending' THEN 'cancelled' ELSE status END, recoverable AND NOT erased, 1,
                at, status_code, error
         FROM result
         ON CONFLICT (event_id, endpoint_id) DO UPDATE SET
@@ -35,7 +45,8 @@ _RECORD = """
              request_headers, response_headers, response_body, response_truncated)
         SELECT event_id, endpoint_id, recorded.attempts, trigger, at, duration_ms, status_code, error, error_code,
                dns_ms, connect_ms, tls_ms, first_byte_ms, trace_id,
-               request_headers, response_headers, response_body, response_truncated
+               CASE WHEN NOT erased THEN request_headers END, CASE WHEN NOT erased THEN response_headers END,
+               CASE WHEN NOT erased THEN response_body END, response_truncated
         FROM recorded JOIN result USING (event_id, endpoint_id)
     ), settled AS (
         DELETE FROM webhooks.due
@@ -52,7 +63,8 @@ RECORD_WITH_MESSAGES = (
     """
     WITH arrived AS (
         INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-        SELECT * FROM unnest($2::webhooks.written_message[])
+        SELECT r.* FROM unnest($2::webhooks.written_message[]) r
+        WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
         ON CONFLICT DO NOTHING
     ), """  # noqa: S608 - constants
     + _RECORD
@@ -62,9 +74,12 @@ RECORD_WITH_MESSAGES = (
 PENDING = """
     INSERT INTO webhooks.deliveries
         (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts)
-    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, 'pending', 0
+    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id,
+           CASE WHEN EXISTS (SELECT FROM webhooks.erased_events e WHERE e.event_id = r.event_id OFFSET 0)
+               THEN 'cancelled' ELSE 'pending' END, 0
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
         AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ON CONFLICT DO NOTHING
 """
 
@@ -75,9 +90,10 @@ DUE = """
                            $7::bigint[], $8::int[])
         AS r(delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts)
     JOIN webhooks.deliveries d ON d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id
-    WHERE d.status <> 'delivered'
+    WHERE d.status = 'pending'
     ON CONFLICT DO NOTHING
 """
+"""Only what is pending is due: not what is delivered already, nor what was cancelled because its event is erased."""
 
 SETTLE_LOCK = """
     SELECT delivery_id, claim_no, attempts, trigger, resume_at FROM webhooks.due
@@ -109,7 +125,16 @@ CANCEL = """
     SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, 'cancelled', 0
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
         AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ON CONFLICT (event_id, endpoint_id) DO UPDATE SET status = 'cancelled' WHERE d.status = 'pending'
+"""
+
+CANCEL_ERASED = """
+    WITH gone AS (
+        DELETE FROM webhooks.due WHERE delivery_id = ANY($1) RETURNING event_id, endpoint_id
+    )
+    UPDATE webhooks.deliveries d SET status = 'cancelled'
+    FROM gone WHERE d.event_id = gone.event_id AND d.endpoint_id = gone.endpoint_id AND d.status = 'pending'
 """
 
 WITH_DUE = """
@@ -158,8 +183,9 @@ CLAIM = """
         RETURNING d.*
     )
     SELECT c.delivery_id, c.event_id, c.endpoint_id, c.stream_seq, c.claim_no, c.lease_until, c.attempts, c.trigger,
-           m.payload
-    FROM claimed c CROSS JOIN LATERAL (SELECT payload FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
+           m.payload, m.erased_at
+    FROM claimed c
+    CROSS JOIN LATERAL (SELECT payload, erased_at FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
     ORDER BY c.attempts > 0, c.next_attempt_at
 """
 """What endpoints are owed now, at most so many rows each, first tries first.
