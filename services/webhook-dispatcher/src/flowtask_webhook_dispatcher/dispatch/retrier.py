@@ -203,8 +203,10 @@ class Retrier:
         if not done:
             return
         async with connection.transaction():
-            revision = await connection.fetchval(statements.REVISION)
-            await connection.execute(statements.FREE, list(done), revision, self._me)
+            await connection.execute(statements.HOLD, list(done))
+            freed = await connection.fetch(statements.FREE, list(done), self._me)
+            if freed:
+                await connection.execute(statements.REVISE, [row["endpoint_id"] for row in freed])
 
     def _room(self, endpoint_id: UUID) -> int:
         receiver = self._directory.get(endpoint_id)

@@ -205,37 +205,36 @@ GIVE_UP = """
     UPDATE webhooks.endpoint_state SET owner = NULL, lease_until = '-infinity' WHERE owner = $1
 """
 
-REVISION = "UPDATE webhooks.endpoint_revision SET revision = revision + 1 RETURNING revision"
+HOLD = "SELECT FROM webhooks.endpoints WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
+"""First of all, where endpoints are written: `endpoints/revisions.py` says why."""
+
+REVISE = """
+    WITH drawn AS (
+        UPDATE webhooks.endpoint_revision SET revision = revision + 1 RETURNING revision
+    )
+    UPDATE webhooks.endpoints SET revision = drawn.revision FROM drawn WHERE id = ANY($1)
+"""
+"""Last of all, for those that were changed: from here to the commit no other write of an endpoint goes on."""
 
 MANAGE = """
-    WITH changed AS (
-        UPDATE webhooks.endpoint_state SET managed = true WHERE endpoint_id = ANY($1) AND NOT managed
-        RETURNING endpoint_id
-    )
-    UPDATE webhooks.endpoints e SET revision = $2 FROM changed WHERE e.id = changed.endpoint_id
+    UPDATE webhooks.endpoint_state SET managed = true WHERE endpoint_id = ANY($1) AND NOT managed RETURNING endpoint_id
 """
 
 FREE = """
-    WITH changed AS (
-        UPDATE webhooks.endpoint_state s SET managed = false
-        WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $3 AND s.open_until IS NULL
-            AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id)
-        RETURNING s.endpoint_id
-    )
-    UPDATE webhooks.endpoints e SET revision = $2 FROM changed WHERE e.id = changed.endpoint_id
+    UPDATE webhooks.endpoint_state s SET managed = false
+    WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $2 AND s.open_until IS NULL
+        AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id)
+    RETURNING s.endpoint_id
 """
 
 TRIP = """
-    WITH tripped AS (
-        UPDATE webhooks.endpoint_state s
-        SET managed = s.managed OR r.open_until IS NOT NULL,
-            failures = r.failures, opens = r.opens, opened_at = r.opened_at, open_until = r.open_until
-        FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[])
-            AS r(endpoint_id, failures, opens, opened_at, open_until)
-        WHERE s.endpoint_id = r.endpoint_id
-        RETURNING s.endpoint_id
-    )
-    UPDATE webhooks.endpoints e SET revision = $6 FROM tripped WHERE e.id = tripped.endpoint_id
+    UPDATE webhooks.endpoint_state s
+    SET managed = s.managed OR r.open_until IS NOT NULL,
+        failures = r.failures, opens = r.opens, opened_at = r.opened_at, open_until = r.open_until
+    FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[])
+        AS r(endpoint_id, failures, opens, opened_at, open_until)
+    WHERE s.endpoint_id = r.endpoint_id
+    RETURNING s.endpoint_id
 """
 
 RECOVER = """
@@ -257,9 +256,10 @@ RECOVER = """
 
 DISABLE = """
     UPDATE webhooks.endpoints e
-    SET active = false, disabled_at = r.at, disabled_reason = r.reason, updated_at = r.at, revision = $5
+    SET active = false, disabled_at = r.at, disabled_reason = r.reason, updated_at = r.at
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS r(id, url, reason, at)
     WHERE e.id = r.id AND e.url = r.url AND e.active AND e.deleted_at IS NULL
+    RETURNING e.id AS endpoint_id
 """
 """Only while it is still the same URL: what another one said is no longer of interest."""
 
