@@ -41,6 +41,24 @@ async def test_an_attempt_is_on_record_in_full(receive, subscribe, publish, sett
     assert len(first.trace_id) == 32
 
 
+async def test_each_attempt_tells_when_the_next_one_is_made(receive, subscribe, publish, delivery, settled, until):
+    receiver = await receive(lambda _request: 500 if len(receiver.requests) < 3 else 200)
+    endpoint = await subscribe(receiver.url, retry_policy="custom", retry_schedule=(1, 3))
+    event = await publish()
+
+    async def waiting():
+        found = await delivery(endpoint, event)
+        return found if found is not None and found.attempts == 2 else None
+
+    found = await until(waiting)
+    first, second = found.attempt_log
+    assert first.next_attempt_at == second.at
+    assert second.next_attempt_at == found.next_attempt_at
+    assert timedelta(seconds=3) <= second.next_attempt_at - second.at < timedelta(seconds=4.5)
+    *_, second, third = (await settled(endpoint, event, "delivered")).attempt_log
+    assert (second.next_attempt_at, third.next_attempt_at) == (third.at, None)
+
+
 async def test_deliveries_are_found_by_resource_type_status_and_time(receive, subscribe, publish, settled, search):
     good, bad = await receive(200), await receive(404)
     one, other = await subscribe(good.url), await subscribe(bad.url)

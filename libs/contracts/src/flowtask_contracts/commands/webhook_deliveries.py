@@ -55,6 +55,11 @@ class Attempt(Contract):
         default=None, description="Why there was no answer, in words.", examples=["The certificate has expired."]
     )
     error_code: str | None = Field(default=None, description="The same as a code.", examples=["tls_expired"])
+    next_attempt_at: Instant | None = Field(
+        default=None,
+        description="When the one after it was made, or is to be made; null for the last one.",
+        examples=["2026-11-22T13:41:54.551Z"],
+    )
     trace_id: str | None = Field(default=None, examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
     request_headers: tuple[Header, ...] = ()
     response_headers: tuple[Header, ...] = ()

@@ -207,13 +207,14 @@ class Attempt(Base):
     response_body: Mapped[str | None]
     response_truncated: Mapped[bool] = mapped_column(server_default=text("false"))
 
-    def view(self) -> AttemptView:
-        """What the owner sees."""
+    def view(self, next_attempt_at: datetime | None) -> AttemptView:
+        """What the owner sees; the next attempt is the one that was made, or what is due."""
         return AttemptView(
             number=self.attempt_no,
             trigger=Trigger(self.trigger),
             at=self.at,
             duration_ms=self.duration_ms,
+            next_attempt_at=next_attempt_at,
             dns_ms=_rounded(self.dns_ms),
             connect_ms=_rounded(self.connect_ms),
             tls_ms=_rounded(self.tls_ms),

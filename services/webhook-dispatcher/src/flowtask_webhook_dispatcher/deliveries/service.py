@@ -47,13 +47,14 @@ async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
     delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id)
     message = (await tx.scalars(queries.message(delivery.event_id))).one()
     attempts = (await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id))).all()
+    following = [*(attempt.at for attempt in attempts[1:]), due_at]
     payload = None
     if message.erased_at is None:
         payload = orjson.loads(PublicEvent.parse(message.payload).body(delivery.delivery_id))
     return DeliveryDetail(
         **dict(delivery.view(due_at)),
         payload=payload,
-        attempt_log=tuple(attempt.view() for attempt in attempts),
+        attempt_log=tuple(attempt.view(after) for attempt, after in zip(attempts, following, strict=False)),
     )
 
 
