@@ -87,12 +87,18 @@ class Delivery(Contract):
 
 
 class DeliveryDetail(Delivery):
-    """A delivery with its body, null once its event was erased, and every attempt, oldest first."""
+    """A delivery with its body, null once its event was erased, and its attempts, oldest first.
+
+    Where they do not fit into one answer it has the latest ones, and `earlierAttempts` says how many there are before them.
+    """
 
     payload: dict[str, JsonValue] | None = Field(
         examples=[{"event": "task.completed", "data": {"title": "Write the launch announcement", "status": "DONE"}}]
     )
     attempt_log: tuple[Attempt, ...]
+    earlier_attempts: int = Field(
+        default=0, description="Attempts before those shown; `attemptsBefore` asks for them.", examples=[0]
+    )
 
 
 class Deliveries(Contract):
@@ -119,12 +125,13 @@ class ListDeliveries(WebhookCommand):
 
 
 class GetDelivery(WebhookCommand):
-    """One delivery with its attempts."""
+    """One delivery with its latest attempts, or with those before the one of a number."""
 
     verb = "get-delivery"
     answer = DeliveryDetail
 
     delivery_id: UUID
+    attempts_before: int | None = Field(default=None, ge=1)
 
 
 class RetryDelivery(WebhookCommand):

@@ -47,10 +47,18 @@ def delivery(workspace_id: UUID, delivery_id: UUID) -> Select[Delivery, datetime
     )
 
 
-def attempts(event_id: UUID, endpoint_id: UUID) -> Select[Attempt]:
-    """All attempts of a delivery, oldest first."""
+def attempts(event_id: UUID, endpoint_id: UUID, before: int | None, limit: int) -> Select[Attempt]:
+    """Attempts of a delivery, the latest first, from below a given number."""
+    statement = select(Attempt).where(Attempt.event_id == event_id, Attempt.endpoint_id == endpoint_id)
+    if before is not None:
+        statement = statement.where(Attempt.attempt_no < before)
+    return statement.order_by(Attempt.attempt_no.desc()).limit(limit)
+
+
+def attempt_times(event_id: UUID, endpoint_id: UUID) -> Select[int, datetime]:
+    """Number and time of every attempt of a delivery, oldest first."""
     return (
-        select(Attempt)
+        select(Attempt.attempt_no, Attempt.at)
         .where(Attempt.event_id == event_id, Attempt.endpoint_id == endpoint_id)
         .order_by(Attempt.attempt_no)
     )

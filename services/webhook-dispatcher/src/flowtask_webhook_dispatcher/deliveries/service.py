@@ -6,6 +6,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_contracts.commands.webhook_deliveries import Attempt as AttemptView
 from flowtask_contracts.commands.webhook_deliveries import (
     Deliveries,
     DeliveryDetail,
@@ -27,6 +28,11 @@ from .erasing import forget
 from .errors import DeliveryNotFound, EndpointIsGone, EventIsErased, EventNotFound
 from .models import Delivery
 
+ATTEMPTS_BYTES = 256 * 1024
+"""What attempts may take of a reply, which the bus carries up to a megabyte of, beside the event."""
+
+ATTEMPTS_SHOWN = 100
+
 
 async def page(tx: AsyncSession, command: ListDeliveries) -> Deliveries:
     """A page of deliveries, newest first; the cursor is the last delivery id seen."""
@@ -43,18 +49,18 @@ async def page(tx: AsyncSession, command: ListDeliveries) -> Deliveries:
 
 
 async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
-    """One delivery with the body that is sent and all attempts."""
+    """One delivery with the body that is sent and as many of its attempts, from the latest back, as a reply has room for."""
     delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id)
     message = (await tx.scalars(queries.message(delivery.event_id))).one()
-    attempts = (await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id))).all()
-    following = [*(attempt.at for attempt in attempts[1:]), due_at]
+    log = await _attempts(tx, delivery, due_at, command.attempts_before)
     payload = None
     if message.erased_at is None:
         payload = orjson.loads(PublicEvent.parse(message.payload).body(delivery.delivery_id))
     return DeliveryDetail(
         **dict(delivery.view(due_at)),
         payload=payload,
-        attempt_log=tuple(attempt.view(after) for attempt, after in zip(attempts, following, strict=False)),
+        attempt_log=log,
+        earlier_attempts=log[0].number - 1 if log else 0,
     )
 
 
@@ -83,6 +89,24 @@ async def erase(tx: AsyncSession, command: EraseEvent) -> Done:
     await tx.execute(queries.mark_erased(command.event_id, utc_now()))
     await forget(tx, command.event_id)
     return Done()
+
+
+async def _attempts(
+    tx: AsyncSession, delivery: Delivery, due_at: datetime | None, before: int | None
+) -> tuple[AttemptView, ...]:
+    """The latest attempts before a number, oldest first: at least one, and no more than take `ATTEMPTS_BYTES` in a reply."""
+    times = (await tx.execute(queries.attempt_times(delivery.event_id, delivery.endpoint_id))).all()
+    following = dict(zip((number for number, _ in times), (*(at for _, at in times[1:]), due_at), strict=False))
+    shown: list[AttemptView] = []
+    room = ATTEMPTS_BYTES
+    statement = queries.attempts(delivery.event_id, delivery.endpoint_id, before, ATTEMPTS_SHOWN)
+    for attempt in await tx.scalars(statement):
+        view = attempt.view(following.get(attempt.attempt_no))
+        room -= len(view.model_dump_json(by_alias=True).encode())
+        if shown and room < 0:
+            break
+        shown.append(view)
+    return tuple(reversed(shown))
 
 
 async def _delivery(
