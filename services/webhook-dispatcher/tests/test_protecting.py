@@ -214,12 +214,12 @@ async def test_with_any_other_statuses_are_tried_again_on_a_schedule_of_its_own(
 ):
     await serve(**QUICK)
     receiver = await receive(lambda _request: 404 if len(receiver.requests) < 3 else 200)
-    endpoint = await subscribe(receiver.url, retry_on="any", retry_policy="custom", retry_schedule=(1, 2))
+    endpoint = await subscribe(receiver.url, retry_on="any", retry_policy="custom", retry_schedule=(1, 4))
     event = await publish()
     await settled(endpoint, event, "delivered")
     waits = [after.at - before.at for before, after in pairwise(receiver.of(event))]
-    assert 1.0 <= waits[0] < 1.6
-    assert 2.0 <= waits[1] < 2.8
+    assert 1.0 <= waits[0] < 4, "the first wait, and not the second, however busy the machine is"
+    assert 4.0 <= waits[1] < 16
 
 
 async def test_what_ran_out_of_tries_just_before_the_circuit_opened_goes_again_once(
