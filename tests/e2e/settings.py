@@ -9,8 +9,8 @@ from flowtask_local.services import AT_FULL_SPEED
 from flowtask_local.stack import Stack
 
 PATIENT = {"FLOWTASK_COMMAND_PATIENCE": "5"}
-"""How fast a command is answered is no promise of these tests, and the machine may stand still: writes of endpoints queue for
-one row, so that a second of a slow disk is several for the last of them."""
+"""How fast a command is answered is no promise of these tests, and the machine may stand still: writes of endpoints reach
+the disk one after another, so that a second of a slow disk is several for the last of them."""
 
 ENV = {
     "api": AT_FULL_SPEED["api"] | PATIENT,

@@ -23,7 +23,7 @@ from nats.js.errors import NotFoundError
 from pydantic import SecretStr
 
 from flowtask_contracts.commands import CreateEndpoint, GetDelivery, ListDeliveries
-from flowtask_contracts.topology import FLOWTASK
+from flowtask_contracts.topology import DISPATCHER_INTAKE, FLOWTASK
 from flowtask_kit import logs
 from flowtask_kit.bootstrap.nats import bootstrap_nats
 from flowtask_kit.bootstrap.nats import nats_authorization as authorization_of
@@ -43,6 +43,7 @@ PASSWORD = "only-for-tests"
 PASSWORDS = {service.name: PASSWORD for service in FLOWTASK.services}
 ROLE = FLOWTASK.service("webhook-dispatcher").role
 RING = "test:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="
+PULL = f"$JS.API.CONSUMER.MSG.NEXT.{DISPATCHER_INTAKE.stream}.{DISPATCHER_INTAKE.name}"
 _databases = count()
 
 
@@ -534,4 +535,22 @@ async def unacknowledged(nats_url):
         return info.num_ack_pending + info.num_pending
 
     yield ask_server
+    await client.close()
+
+
+@pytest.fixture
+async def take_first(nats_url):
+    """Pull messages as a replica does that then dies: they are never acknowledged, and come back when nacked."""
+    client = await nats.connect(
+        nats_url("webhook-dispatcher"), inbox_prefix=inbox_prefix("webhook-dispatcher").encode()
+    )
+    taken = asyncio.Queue()
+
+    async def take(number):
+        inbox = client.new_inbox()
+        await client.subscribe(inbox, cb=taken.put)
+        await client.publish(PULL, b'{"batch": %d}' % number, reply=inbox)
+        return [await asyncio.wait_for(taken.get(), 30) for _ in range(number)]
+
+    yield take
     await client.close()

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from flowtask_contracts.commands import EraseEvent, GetEndpointHealth, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands import EraseEvent, GetDelivery, GetEndpointHealth, ListDeliveries, RetryDelivery
 from flowtask_contracts.errors import Conflict, NotFound
 from flowtask_kit.ids import new_id, utc_now
 from flowtask_webhook_dispatcher.health.models import BOUNDS_MS, health_of, quantile
@@ -39,6 +39,55 @@ async def test_an_attempt_is_on_record_in_full(receive, subscribe, publish, sett
     assert first.first_byte_ms is not None
     assert (second.connect_ms, second.tls_ms) == (None, None), "the connection was kept"
     assert len(first.trace_id) == 32
+
+
+async def test_each_attempt_tells_when_the_next_one_is_made(receive, subscribe, publish, delivery, settled, until):
+    receiver = await receive(lambda _request: 500 if len(receiver.requests) < 3 else 200)
+    endpoint = await subscribe(receiver.url, retry_policy="custom", retry_schedule=(1, 3))
+    event = await publish()
+
+    async def waiting():
+        found = await delivery(endpoint, event)
+        return found if found is not None and found.attempts == 2 else None
+
+    found = await until(waiting)
+    first, second = found.attempt_log
+    assert first.next_attempt_at == second.at
+    assert second.next_attempt_at == found.next_attempt_at
+    assert timedelta(seconds=3) <= second.next_attempt_at - second.at < timedelta(seconds=9)
+    *_, second, third = (await settled(endpoint, event, "delivered")).attempt_log
+    assert (second.next_attempt_at, third.next_attempt_at) == (third.at, None)
+
+
+async def test_however_much_a_receiver_says_its_log_can_be_read_to_the_first_attempt(
+    receive, subscribe, publish, settled, ask, workspace, sql
+):
+    """A reply of the bus has room for a megabyte; control characters take six bytes each in it."""
+    receiver = await receive(404)
+    endpoint = await subscribe(receiver.url)
+    event = await publish(data={"title": "x", "description": "\x01" * 20_000})
+    found = await settled(endpoint, event, "failed")
+    await sql(
+        "INSERT INTO webhooks.attempts (event_id, endpoint_id, attempt_no, trigger, at, duration_ms, response_headers,"
+        " response_body) SELECT $1, $2, n, 'manual', now() + n * interval '1 s', 1, $3, $4"
+        " FROM generate_series(2, 40) n",
+        event,
+        endpoint.id,
+        b"X-Said: " + b"\xff" * 32_000,
+        "\x01" * 16_384,
+    )
+    pages, before = [], None
+    while before is None or pages[-1][0].number > 1:
+        shown = await ask(GetDelivery(workspace_id=workspace, delivery_id=found.id, attempts_before=before))
+        assert len(shown.model_dump_json(by_alias=True).encode()) < 700_000
+        assert shown.payload["data"]["title"] == "x"
+        pages.append(shown.attempt_log)
+        assert shown.earlier_attempts == pages[-1][0].number - 1
+        before = pages[-1][0].number
+    log = [attempt for page in reversed(pages) for attempt in page]
+    assert [attempt.number for attempt in log] == list(range(1, 41))
+    assert [attempt.next_attempt_at for attempt in log] == [*(attempt.at for attempt in log[1:]), None]
+    assert log[-1].response_body == "\x01" * 16_384
 
 
 async def test_deliveries_are_found_by_resource_type_status_and_time(receive, subscribe, publish, settled, search):

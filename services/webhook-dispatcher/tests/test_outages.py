@@ -2,14 +2,9 @@
 
 import asyncio
 
-import nats
 import pytest
 
-from flowtask_contracts.topology import DISPATCHER_INTAKE
-from flowtask_kit.bus.connection import inbox_prefix
 from flowtask_local.postgres import EmbeddedPostgres
-
-PULL = f"$JS.API.CONSUMER.MSG.NEXT.{DISPATCHER_INTAKE.stream}.{DISPATCHER_INTAKE.name}"
 
 
 @pytest.fixture(scope="module")
@@ -22,24 +17,6 @@ def postgres_server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def template(postgres_server, make_template):
     return make_template(postgres_server)
-
-
-@pytest.fixture
-async def take_first(nats_url):
-    """Pull messages as a replica does that then dies: they are never acknowledged, and come back when nacked."""
-    client = await nats.connect(
-        nats_url("webhook-dispatcher"), inbox_prefix=inbox_prefix("webhook-dispatcher").encode()
-    )
-    taken = asyncio.Queue()
-
-    async def take(number):
-        inbox = client.new_inbox()
-        await client.subscribe(inbox, cb=taken.put)
-        await client.publish(PULL, b'{"batch": %d}' % number, reply=inbox)
-        return [await asyncio.wait_for(taken.get(), 30) for _ in range(number)]
-
-    yield take
-    await client.close()
 
 
 async def test_a_message_that_came_before_is_not_sent_again_where_it_is_on_record(

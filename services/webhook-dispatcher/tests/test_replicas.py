@@ -3,9 +3,11 @@
 import asyncio
 import time
 from dataclasses import replace
+from urllib.request import urlopen
 
 import pytest
 
+from flowtask_contracts.commands import GetEndpointHealth
 from flowtask_contracts.topology import FLOWTASK
 from flowtask_kit.ids import new_id
 
@@ -120,3 +122,43 @@ async def test_two_replicas_share_a_flood_without_a_repeat(serve, receive, subsc
 
     await until(recorded)
     assert sorted(receiver.ids()) == sorted(str(event) for event in events)
+
+
+def attempts_of(process) -> int:
+    """How many attempts a replica says that it has made."""
+    with urlopen(f"{process.url}/metrics") as page:  # noqa: S310 - a process of this test
+        lines = [line.split() for line in page.read().decode().splitlines()]
+    return sum(int(float(line[-1])) for line in lines if line and line[0].startswith("flowtask_webhook_attempts_total"))
+
+
+async def test_what_two_replicas_deliver_adds_up_in_the_health_of_an_endpoint(
+    spawn, receive, subscribe, publish, until, ask, workspace
+):
+    """Every attempt counts once, whoever has made it, also those of a replica's last seconds."""
+    first, second = await spawn(), await spawn()
+    receiver = await receive(lambda request: 404 if int(request.event_id[-1], 16) < 4 else 200)
+    endpoint = await subscribe(receiver.url)
+
+    async def counted():
+        health = await ask(GetEndpointHealth(workspace_id=workspace, endpoint_id=endpoint.id))
+        return health if health.windows[0].attempts == len(receiver.requests) else None
+
+    async def share(events):
+        await asyncio.gather(*(publish() for _ in range(events)))
+        await until(lambda: len(receiver.requests) == sent + events)
+
+    sent = 0
+    while sent < 400 or not all([await asyncio.to_thread(attempts_of, each) for each in (first, second)]):
+        await share(100)
+        sent += 100
+    await until(counted)
+    await share(100)
+    assert await asyncio.to_thread(first.terminate) == 0
+    health = await until(counted)
+    refused = sum(int(request.event_id[-1], 16) < 4 for request in receiver.requests)
+    assert [window.window for window in health.windows] == ["1h", "24h", "7d"]
+    for window in health.windows:
+        assert (window.attempts, window.delivered) == (sent + 100, sent + 100 - refused)
+        assert window.success_rate == round(window.delivered / window.attempts, 4)
+        assert 0 < window.p50_ms <= window.p95_ms
+    assert await asyncio.to_thread(second.terminate) == 0

@@ -155,7 +155,12 @@ async def test_deliveries_are_listed_shown_and_retried(client, dispatcher):
     assert asked.items() <= dispatcher.last.items()
 
     shown = await client.get(f"/api/v1/deliveries/{DELIVERY['id']}")
-    assert shown.json()["data"] == DELIVERY | {"payload": {"a": 1}, "attemptLog": []}
+    assert shown.json()["data"] == DELIVERY | {"payload": {"a": 1}, "attemptLog": [], "earlierAttempts": 0}
+    assert dispatcher.last["attemptsBefore"] is None
+    await client.get(f"/api/v1/deliveries/{DELIVERY['id']}?attemptsBefore=12")
+    assert dispatcher.last["attemptsBefore"] == 12
+    refused = await client.get(f"/api/v1/deliveries/{DELIVERY['id']}?attemptsBefore=0")
+    assert (refused.status_code, refused.json()["error"]["details"][0]["field"]) == (400, "attemptsBefore")
 
     retried = await client.post(f"/api/v1/deliveries/{DELIVERY['id']}/retry", headers={"Idempotency-Key": "r"})
     assert (retried.status_code, retried.json()["data"]) == (202, DELIVERY)

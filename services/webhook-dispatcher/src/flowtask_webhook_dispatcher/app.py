@@ -13,6 +13,7 @@ from flowtask_kit.service.resources import Resources
 
 from .database import MIGRATIONS, CommandRecord, FailedMessage, JobRun
 from .deliveries import answers as delivery_answers
+from .deliveries.erasing import erasing_events
 from .deliveries.sizes import measuring
 from .dispatch.dispatcher import CLAIM_MARGIN, Dispatcher
 from .endpoints import answers as endpoint_answers
@@ -41,7 +42,8 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     saving = Resolver(SAVE_THREADS)
     rules = EndpointRules(keyring, _admission(settings, resolve or saving), most=settings.webhooks_max_endpoints)
     endpoint_answers.register(answers, rules)
-    delivery_answers.register(answers, dispatcher.wake)
+    events = erasing_events(resources.database, resources.wake)
+    delivery_answers.register(answers, dispatcher.wake, events)
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
     erasures = erasing(resources.database, resources.wake, settle=claim)
@@ -50,7 +52,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     scheduler = Scheduler(resources, JobRun, jobs_of(settings), DISPATCHER_JOBS)
 
     async def start_loops() -> None:
-        for worker in (erasures, measuring(resources.direct)):
+        for worker in (erasures, events, measuring(resources.direct)):
             resources.background.start(worker.name, worker.run)
 
     async def close_resolver() -> None:

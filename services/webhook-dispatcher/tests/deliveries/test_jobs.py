@@ -161,6 +161,7 @@ async def _names(sql, statement):
     return [row["job"] for row in await sql(statement)] == [
         "attempt-counts",
         "ended-secrets",
+        "expired-deliveries",
         "partitions",
         "retention",
     ]
@@ -181,6 +182,7 @@ def test_operators_list_the_jobs_and_run_one(settings):
     assert "never run" in call("jobs").stdout
     assert call("run-job", "retention").stdout == "retention: done\n"
     lines = call("jobs").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["JOB", "partitions", "retention", "attempt-counts", "ended-secrets"]
+    names = ["partitions", "retention", "expired-deliveries", "attempt-counts", "ended-secrets"]
+    assert [line.split()[0] for line in lines] == ["JOB", *names]
     assert "20 0 * * *" in lines[2]
     assert "done" in lines[2]

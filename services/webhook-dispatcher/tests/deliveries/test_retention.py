@@ -54,6 +54,15 @@ async def test_old_rows_of_the_default_partitions_go_too_unless_due(drop, insert
     assert len(await where(due)) == len(await where(ahead)) == 3
 
 
+async def test_that_an_event_was_erased_is_known_for_as_long_as_there_are_events_of_its_day(drop, insert, today, sql):
+    old, young, unfinished = [(await insert(today - timedelta(days=age)))[0] for age in (31, 30, 32)]
+    for event in (old, young, unfinished):
+        await sql("INSERT INTO webhooks.erased_events (event_id, due_at, finished_at) VALUES ($1, now(), now())", event)
+    await sql("UPDATE webhooks.erased_events SET finished_at = NULL WHERE event_id = $1", unfinished)
+    await drop()
+    assert {row["event_id"] for row in await sql("SELECT event_id FROM webhooks.erased_events")} == {young, unfinished}
+
+
 @pytest.mark.parametrize("table", TABLES)
 async def test_a_reader_that_takes_its_time_is_stepped_back_from_and_nobody_waits_behind_us(
     table, drop, insert, database_url, partitions, today, pool

@@ -223,6 +223,19 @@ async def test_a_claim_given_back_is_due_at_once_and_only_its_holder_can_give_it
     assert (due["next_attempt_at"], due["attempts"]) == (later, 0)
 
 
+async def test_since_when_it_could_not_be_sent_stays_known_until_it_was(write, rows_of, make_parcel, attempted, claim):
+    parcel, begun = make_parcel(), utc_now()
+    await write(Deferred(parcel, begun, arrival=parcel.take_arrival()))
+    for seconds in (5, 10):
+        await claim(parcel)
+        await write(Released(parcel, begun + timedelta(seconds=seconds)))
+    [due] = await rows_of("due")
+    assert (due["next_attempt_at"], due["due_since"]) == (begun + timedelta(seconds=10), begun)
+    await write(attempted(await claim(parcel), Failed()))
+    [due] = await rows_of("due")
+    assert (due["attempts"], due["due_since"]) == (1, None)
+
+
 async def test_a_cancelled_parcel_is_not_due_and_its_delivery_says_so(write, rows_of, make_parcel, attempted):
     pending, delivered, fresh = make_parcel(), make_parcel(), make_parcel()
     await write(attempted(pending, Failed()), attempted(delivered))

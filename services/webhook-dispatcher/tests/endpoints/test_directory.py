@@ -30,7 +30,7 @@ def refresh(pool, directory):
 
 @pytest.fixture
 def write(pool):
-    """Write an endpoint as the service does: the revision first, its lock held to the commit."""
+    """Write an endpoint; as with the service the lock of the revision is held to the commit, only for longer."""
 
     async def make(workspace, *, url="http://example.com/", events=("*",), secret=None, active=True, pause=0.0):
         endpoint = new_id()

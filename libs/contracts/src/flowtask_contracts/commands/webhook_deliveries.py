@@ -10,7 +10,7 @@ from flowtask_contracts.commands.webhooks import Done, WebhookCommand
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery stands; `pending` means that an attempt is due or under way."""
+    """Where a delivery stands; `pending` means that an attempt is due or under way, `expired` that none could be made for five days."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -55,6 +55,11 @@ class Attempt(Contract):
         default=None, description="Why there was no answer, in words.", examples=["The certificate has expired."]
     )
     error_code: str | None = Field(default=None, description="The same as a code.", examples=["tls_expired"])
+    next_attempt_at: Instant | None = Field(
+        default=None,
+        description="When the one after it was made, or is to be made; null for the last one.",
+        examples=["2026-11-22T13:41:54.551Z"],
+    )
     trace_id: str | None = Field(default=None, examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
     request_headers: tuple[Header, ...] = ()
     response_headers: tuple[Header, ...] = ()
@@ -82,12 +87,18 @@ class Delivery(Contract):
 
 
 class DeliveryDetail(Delivery):
-    """A delivery with its body, null once its event was erased, and every attempt, oldest first."""
+    """A delivery with its body, null once its event was erased, and its attempts, oldest first.
+
+    Where they do not fit into one answer it has the latest ones, and `earlierAttempts` says how many there are before them.
+    """
 
     payload: dict[str, JsonValue] | None = Field(
         examples=[{"event": "task.completed", "data": {"title": "Write the launch announcement", "status": "DONE"}}]
     )
     attempt_log: tuple[Attempt, ...]
+    earlier_attempts: int = Field(
+        default=0, description="Attempts before those shown; `attemptsBefore` asks for them.", examples=[0]
+    )
 
 
 class Deliveries(Contract):
@@ -114,12 +125,13 @@ class ListDeliveries(WebhookCommand):
 
 
 class GetDelivery(WebhookCommand):
-    """One delivery with its attempts."""
+    """One delivery with its latest attempts, or with those before the one of a number."""
 
     verb = "get-delivery"
     answer = DeliveryDetail
 
     delivery_id: UUID
+    attempts_before: int | None = Field(default=None, ge=1)
 
 
 class RetryDelivery(WebhookCommand):

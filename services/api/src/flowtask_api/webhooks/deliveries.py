@@ -14,7 +14,7 @@ from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from . import service
-from .schemas import ListDeliveriesQuery, SearchDeliveriesQuery
+from .schemas import AttemptsQuery, ListDeliveriesQuery, SearchDeliveriesQuery
 
 router = api_router("Webhook deliveries", resource=Resource.WEBHOOKS)
 
@@ -38,9 +38,11 @@ async def search_deliveries(
 
 
 @router.get("/deliveries/{delivery_id}", summary="Get a delivery")
-async def get_delivery(caller: Admin, commands: Asking, delivery_id: UUID) -> Envelope[DeliveryDetail]:
-    """One delivery with its body and every attempt."""
-    return Envelope(data=await service.get_delivery(commands, caller, delivery_id))
+async def get_delivery(
+    caller: Admin, commands: Asking, delivery_id: UUID, asked: Annotated[AttemptsQuery, Query()]
+) -> Envelope[DeliveryDetail]:
+    """One delivery with its body and its attempts; where they say too much for one answer, with the latest of them."""
+    return Envelope(data=await service.get_delivery(commands, caller, delivery_id, asked.attempts_before))
 
 
 @router.post("/deliveries/{delivery_id}/retry", status_code=status.HTTP_202_ACCEPTED, summary="Retry a delivery")

@@ -126,6 +126,14 @@ class ListDeliveriesQuery(CursorQuery):
     until: Instant | None = Field(default=None, description="Only deliveries of events before this moment.")
 
 
+class AttemptsQuery(Body):
+    """Which attempts of a delivery to show."""
+
+    attempts_before: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        default=None, description="Only attempts before the one of this number: those that an answer had no room for."
+    )
+
+
 class SearchDeliveriesQuery(ListDeliveriesQuery):
     """Which deliveries to list, of all endpoints."""
 

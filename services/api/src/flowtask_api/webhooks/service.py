@@ -138,9 +138,10 @@ async def list_deliveries(
     return await commands.ask(command, Deliveries)
 
 
-async def get_delivery(commands: Commands, caller: Caller, delivery_id: UUID) -> DeliveryDetail:
-    """One delivery with every attempt."""
-    return await commands.ask(GetDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id), DeliveryDetail)
+async def get_delivery(commands: Commands, caller: Caller, delivery_id: UUID, before: int | None) -> DeliveryDetail:
+    """One delivery with its latest attempts, or with those before the one of a number."""
+    command = GetDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id, attempts_before=before)
+    return await commands.ask(command, DeliveryDetail)
 
 
 async def retry_delivery(commands: Recording, caller: Caller, delivery_id: UUID) -> Delivery:

@@ -1,4 +1,4 @@
-"""What recurs in the history: partitions are made ahead, and dropped when their age is over."""
+"""What recurs in the history: partitions are made ahead and dropped when their age is over; what cannot be sent expires."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +13,7 @@ from flowtask_kit.schedule.when import Cron, Every
 from flowtask_kit.service.resources import Resources
 
 from ..settings import DispatcherSettings
+from . import expiry
 from .partitions import keep_partitions
 from .retention import Keep, drop_history
 
@@ -31,9 +32,14 @@ def history_jobs(settings: DispatcherSettings) -> tuple[Job, ...]:
         async with _connected(resources) as connection:
             await drop_history(connection, slot.date(), keep)
 
+    async def expire(resources: Resources, slot: datetime) -> None:
+        async with _connected(resources) as connection:
+            await expiry.expire(connection, slot)
+
     return (
         Job(name="partitions", when=Every(timedelta(hours=1)), takes=timedelta(minutes=10), run=make),
         Job(name="retention", when=Cron("20 0 * * *"), takes=timedelta(minutes=10), run=drop),
+        Job(name=expiry.JOB, when=Every(timedelta(hours=1)), takes=timedelta(minutes=10), run=expire),
     )
 
 

@@ -207,13 +207,14 @@ class Attempt(Base):
     response_body: Mapped[str | None]
     response_truncated: Mapped[bool] = mapped_column(server_default=text("false"))
 
-    def view(self) -> AttemptView:
-        """What the owner sees."""
+    def view(self, next_attempt_at: datetime | None) -> AttemptView:
+        """What the owner sees; the next attempt is the one that was made, or what is due."""
         return AttemptView(
             number=self.attempt_no,
             trigger=Trigger(self.trigger),
             at=self.at,
             duration_ms=self.duration_ms,
+            next_attempt_at=next_attempt_at,
             dns_ms=_rounded(self.dns_ms),
             connect_ms=_rounded(self.connect_ms),
             tls_ms=_rounded(self.tls_ms),
@@ -244,6 +245,7 @@ class Due(Base):
 
     `claim_no` is the fence: it rises with each claim, and only a result of the current claim settles. `attempts`
     counts scheduled attempts. A manual attempt leaves it as it is and goes back to `resume_at`, if there is one.
+    `due_since` is when it was first due, where it was claimed and given back since; else that is `next_attempt_at`.
     """
 
     __tablename__ = "due"
@@ -264,6 +266,7 @@ class Due(Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     trigger: Mapped[str] = mapped_column(server_default=text("'schedule'"))
     resume_at: Mapped[datetime | None]
+    due_since: Mapped[datetime | None]
 
 
 class UnreadableMessage(Base):

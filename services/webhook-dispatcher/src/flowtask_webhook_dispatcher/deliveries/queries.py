@@ -9,6 +9,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus, ListDeliveries, Trigger
 
+from ..erasure.models import ErasedEvent
 from .cursors import Place
 from .identity import events_of_the_millisecond, first_id_of
 from .models import Attempt, Delivery, Due, Message
@@ -46,10 +47,18 @@ def delivery(workspace_id: UUID, delivery_id: UUID) -> Select[Delivery, datetime
     )
 
 
-def attempts(event_id: UUID, endpoint_id: UUID) -> Select[Attempt]:
-    """All attempts of a delivery, oldest first."""
+def attempts(event_id: UUID, endpoint_id: UUID, before: int | None, limit: int) -> Select[Attempt]:
+    """Attempts of a delivery, the latest first, from below a given number."""
+    statement = select(Attempt).where(Attempt.event_id == event_id, Attempt.endpoint_id == endpoint_id)
+    if before is not None:
+        statement = statement.where(Attempt.attempt_no < before)
+    return statement.order_by(Attempt.attempt_no.desc()).limit(limit)
+
+
+def attempt_times(event_id: UUID, endpoint_id: UUID) -> Select[int, datetime]:
+    """Number and time of every attempt of a delivery, oldest first."""
     return (
-        select(Attempt)
+        select(Attempt.attempt_no, Attempt.at)
         .where(Attempt.event_id == event_id, Attempt.endpoint_id == endpoint_id)
         .order_by(Attempt.attempt_no)
     )
@@ -77,6 +86,7 @@ def due_now(delivery: Delivery, stream_seq: int) -> Insert:
         set_={
             "next_attempt_at": func.now(),
             "trigger": Trigger.MANUAL,
+            "due_since": None,
             "resume_at": case((scheduled, Due.next_attempt_at), else_=Due.resume_at),
         },
     )
@@ -105,10 +115,29 @@ def erase_message(workspace_id: UUID, event_id: UUID) -> ReturningUpdate[UUID]:
     )
 
 
+def mark_erased(event_id: UUID, now: datetime) -> Insert:
+    """Have everybody who records something of this event know that it is erased."""
+    return insert(ErasedEvent).values(event_id=event_id, due_at=now).on_conflict_do_nothing()
+
+
+def next_erased(now: datetime) -> Select[ErasedEvent]:
+    """An erased event that is to be looked at again and that no other replica has; taken until the transaction ends."""
+    return (
+        select(ErasedEvent)
+        .where(ErasedEvent.finished_at.is_(None), ErasedEvent.due_at <= now)
+        .order_by(ErasedEvent.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
 def erase_attempts(event_id: UUID) -> Update:
     """Forget what was sent and answered."""
     nothing = {"request_headers": None, "response_headers": None, "response_body": None}
-    return update(Attempt).where(Attempt.event_id == event_id).values(nothing)
+    said = Attempt.request_headers.is_not(None) | Attempt.response_headers.is_not(None)
+    return (
+        update(Attempt).where(Attempt.event_id == event_id, said | Attempt.response_body.is_not(None)).values(nothing)
+    )
 
 
 def nothing_due(event_id: UUID) -> Delete:

@@ -40,6 +40,7 @@ async def drop_history(connection: Connection, today: date, keep: Keep) -> None:
             else:
                 await patiently(connection, _Dropping(connection, table, day))
         await _forget_by_default(connection, table, oldest)
+    await connection.execute(_FORGET_ERASED, bounds(keep.oldest(today)["messages"])[0])
 
 
 _STILL_DUE = "SELECT EXISTS (SELECT FROM webhooks.due WHERE event_id >= $1 AND event_id < $2)"
@@ -51,6 +52,8 @@ _FORGET = """
         LIMIT $2
     ))
 """
+
+_FORGET_ERASED = "DELETE FROM webhooks.erased_events WHERE event_id < $1 AND finished_at IS NOT NULL"
 
 
 class _Dropping:

@@ -6,6 +6,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flowtask_contracts.commands.webhook_deliveries import Attempt as AttemptView
 from flowtask_contracts.commands.webhook_deliveries import (
     Deliveries,
     DeliveryDetail,
@@ -16,14 +17,21 @@ from flowtask_contracts.commands.webhook_deliveries import (
 )
 from flowtask_contracts.commands.webhook_deliveries import Delivery as DeliveryView
 from flowtask_contracts.commands.webhooks import Done
+from flowtask_kit.ids import utc_now
 
 from ..dispatch.payload import PublicEvent
 from ..endpoints import queries as endpoint_queries
 from ..endpoints.errors import EndpointNotFound
 from . import queries
 from .cursors import cursor_of, place_of
+from .erasing import forget
 from .errors import DeliveryNotFound, EndpointIsGone, EventIsErased, EventNotFound
 from .models import Delivery
+
+ATTEMPTS_BYTES = 256 * 1024
+"""What attempts may take of a reply, which the bus carries up to a megabyte of, beside the event."""
+
+ATTEMPTS_SHOWN = 100
 
 
 async def page(tx: AsyncSession, command: ListDeliveries) -> Deliveries:
@@ -41,17 +49,18 @@ async def page(tx: AsyncSession, command: ListDeliveries) -> Deliveries:
 
 
 async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
-    """One delivery with the body that is sent and all attempts."""
+    """One delivery with the body that is sent and as many of its attempts, from the latest back, as a reply has room for."""
     delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id)
     message = (await tx.scalars(queries.message(delivery.event_id))).one()
-    attempts = (await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id))).all()
+    log = await _attempts(tx, delivery, due_at, command.attempts_before)
     payload = None
     if message.erased_at is None:
         payload = orjson.loads(PublicEvent.parse(message.payload).body(delivery.delivery_id))
     return DeliveryDetail(
         **dict(delivery.view(due_at)),
         payload=payload,
-        attempt_log=tuple(attempt.view() for attempt in attempts),
+        attempt_log=log,
+        earlier_attempts=log[0].number - 1 if log else 0,
     )
 
 
@@ -71,16 +80,33 @@ async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
 
 
 async def erase(tx: AsyncSession, command: EraseEvent) -> Done:
-    """Forget what an event said and what was answered to it; that it was, and when, stays on record. Repeating changes nothing."""
+    """Forget what an event said and what was answered to it; that it was, and when, stays on record. Repeating changes nothing.
+
+    What is recorded of it from the commit on has no content either; `erasing` looks after those who had begun before.
+    """
     if await tx.scalar(queries.erase_message(command.workspace_id, command.event_id)) is None:
         raise EventNotFound
-    for statement in (
-        queries.erase_attempts(command.event_id),
-        queries.nothing_due(command.event_id),
-        queries.cancelled(command.event_id),
-    ):
-        await tx.execute(statement, execution_options={"synchronize_session": False})
+    await tx.execute(queries.mark_erased(command.event_id, utc_now()))
+    await forget(tx, command.event_id)
     return Done()
+
+
+async def _attempts(
+    tx: AsyncSession, delivery: Delivery, due_at: datetime | None, before: int | None
+) -> tuple[AttemptView, ...]:
+    """The latest attempts before a number, oldest first: at least one, and no more than take `ATTEMPTS_BYTES` in a reply."""
+    times = (await tx.execute(queries.attempt_times(delivery.event_id, delivery.endpoint_id))).all()
+    following = dict(zip((number for number, _ in times), (*(at for _, at in times[1:]), due_at), strict=False))
+    shown: list[AttemptView] = []
+    room = ATTEMPTS_BYTES
+    statement = queries.attempts(delivery.event_id, delivery.endpoint_id, before, ATTEMPTS_SHOWN)
+    for attempt in await tx.scalars(statement):
+        view = attempt.view(following.get(attempt.attempt_no))
+        room -= len(view.model_dump_json(by_alias=True).encode())
+        if shown and room < 0:
+            break
+        shown.append(view)
+    return tuple(reversed(shown))
 
 
 async def _delivery(

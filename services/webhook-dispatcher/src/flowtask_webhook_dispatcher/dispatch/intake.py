@@ -33,8 +33,8 @@ log = logs.get(__name__)
 HOLD_SECONDS = 1.0
 """What is not settled this long after it was pulled becomes a due row, so that nobody holds the stream."""
 
-Known = set[tuple[UUID, UUID]]
-"""Deliveries (event, endpoint) that are on record."""
+Known = set[tuple[UUID, UUID | None]]
+"""Deliveries (event, endpoint) that are on record; (event, None) where the event was erased."""
 
 
 class Intake:
@@ -136,7 +136,7 @@ class Intake:
                 self._replies.say(message.reply, AGAIN_NOW)
             elif event.id in self._in_hand:
                 self._in_hand[event.id].reply = message.reply
-            elif self._directory.is_erased(event.workspace_id):
+            elif (event.id, None) in known or self._directory.is_erased(event.workspace_id):
                 self._replies.say(message.reply, ACK)
             elif event.id not in still_ours:  # else its rows were written, and its answer sent, while others were read
                 self._accept(message, event, known)

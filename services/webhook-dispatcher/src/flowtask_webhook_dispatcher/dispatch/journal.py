@@ -62,21 +62,24 @@ class Journal:
         disabled = {entry.endpoint_id: entry for entry in batch if isinstance(entry, Disabled)}
         if not (backlog or tripped or disabled):
             return
-        revision = await connection.fetchval(statements.REVISION)
+        await connection.execute(statements.HOLD, [*backlog, *tripped, *disabled])
+        changed: list[asyncpg.Record] = []
         if backlog:
-            await connection.execute(statements.MANAGE, list(backlog), revision)
+            changed += await connection.fetch(statements.MANAGE, list(backlog))
         if tripped:
-            await _trip(connection, [*tripped.values()], revision)
+            changed += await _trip(connection, [*tripped.values()])
         if disabled:
             ends = disabled.values()
             columns = ([getattr(each, name) for each in ends] for name in ("endpoint_id", "url", "reason", "at"))
-            await connection.execute(statements.DISABLE, *columns, revision)
+            changed += await connection.fetch(statements.DISABLE, *columns)
         since = {each.endpoint_id: each.recover_since for each in batch if isinstance(each, Tripped)}
         since = {endpoint_id: moment for endpoint_id, moment in since.items() if moment is not None}
         if since:
             now = utc_now()
             await connection.execute(statements.RECOVER, list(since), list(since.values()), now)
             self._times.append(now)
+        if changed:
+            await connection.execute(statements.REVISE, [row["endpoint_id"] for row in changed])
 
     async def _defer(self, connection: Any, entries: Sequence[Deferred]) -> None:
         if not entries:
@@ -283,7 +286,10 @@ async def _cancel(connection: Any, parcels: Sequence[Parcel]) -> None:
         await connection.execute(statements.DUE_DONE, [parcel.delivery_id for parcel in parcels])
 
 
-async def _trip(connection: Any, tripped: Sequence[Tripped], revision: int) -> None:
+async def _trip(connection: Any, tripped: Sequence[Tripped]) -> list[asyncpg.Record]:
     breakers = [each.breaker for each in tripped]
     columns = ([getattr(each, name) for each in breakers] for name in ("failures", "opens", "opened_at", "open_until"))
-    await connection.execute(statements.TRIP, [each.endpoint_id for each in tripped], *columns, revision)
+    rows: list[asyncpg.Record] = await connection.fetch(
+        statements.TRIP, [each.endpoint_id for each in tripped], *columns
+    )
+    return rows

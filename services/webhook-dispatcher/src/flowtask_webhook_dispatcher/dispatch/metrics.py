@@ -41,6 +41,7 @@ UNREADABLE_SECRETS = Gauge(
 IN_FLIGHT = Gauge("flowtask_webhook_in_flight", "Attempts under way in this process.")
 IN_HAND = Gauge("flowtask_webhook_in_hand", "Stream messages pulled and not yet acknowledged by this process.")
 DEFERRED = Counter("flowtask_webhook_deferred_total", "Deliveries that became due rows, by reason.", ("reason",))
+EXPIRED = Counter("flowtask_webhook_expired_total", "Deliveries given up because they could not be sent for five days.")
 CLAIMED = Counter("flowtask_webhook_claimed_total", "Due rows claimed.")
 LATE_RESULTS = Counter("flowtask_webhook_late_results_total", "Results that came after their claim was lost.")
 UNRECORDED = Counter("flowtask_webhook_unrecorded_total", "Entries that the database refused.")

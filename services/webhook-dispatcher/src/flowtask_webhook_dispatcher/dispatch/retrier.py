@@ -203,8 +203,10 @@ class Retrier:
         if not done:
             return
         async with connection.transaction():
-            revision = await connection.fetchval(statements.REVISION)
-            await connection.execute(statements.FREE, list(done), revision, self._me)
+            await connection.execute(statements.HOLD, list(done))
+            freed = await connection.fetch(statements.FREE, list(done), self._me)
+            if freed:
+                await connection.execute(statements.REVISE, [row["endpoint_id"] for row in freed])
 
     def _room(self, endpoint_id: UUID) -> int:
         receiver = self._directory.get(endpoint_id)
@@ -219,6 +221,10 @@ class Retrier:
         rows: list[asyncpg.Record] = await connection.fetch(
             statements.CLAIM, list(room), list(room.values()), now, now + self._claim
         )
+        erased = [row["delivery_id"] for row in rows if row["erased_at"] is not None]
+        if erased:  # they became due while their events were being erased
+            await connection.execute(statements.CANCEL_ERASED, erased)
+            rows = [row for row in rows if row["erased_at"] is None]
         return rows
 
     def _hand_on(self, row: asyncpg.Record) -> None:

@@ -2,22 +2,32 @@
 
 KNOWN = """
     SELECT event_id, endpoint_id FROM webhooks.deliveries WHERE event_id = ANY($1)
+    UNION ALL SELECT event_id, NULL FROM webhooks.erased_events WHERE event_id = ANY($1)
 """
+"""What is on record of messages that came before; an event that was erased has a row without an endpoint."""
 
 MESSAGES = """
     INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-    SELECT * FROM unnest($1::webhooks.written_message[])
+    SELECT r.* FROM unnest($1::webhooks.written_message[]) r
+    WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ON CONFLICT DO NOTHING
+"""
+"""Here and below: of a workspace that is erased nothing is recorded any more, however late it comes. What comes late of an erased
+event is recorded without content, and is not tried again. `OFFSET 0` has each row looked up in the index: left to choose,
+PostgreSQL reads all that were ever erased, for every batch.
 """
 
 _RECORD = """
     result AS (
-        SELECT * FROM unnest($1::webhooks.written_attempt[])
+        SELECT r.*, EXISTS (SELECT FROM webhooks.erased_events e WHERE e.event_id = r.event_id OFFSET 0) AS erased
+        FROM unnest($1::webhooks.written_attempt[]) r
+        WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ), recorded AS (
         INSERT INTO webhooks.deliveries AS d
             (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, attempts,
              last_attempt_at, last_status_code, last_error)
-        SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, recoverable, 1,
+        SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id,
+               CASE WHEN erased AND status = 'pending' THEN 'cancelled' ELSE status END, recoverable AND NOT erased, 1,
                at, status_code, error
         FROM result
         ON CONFLICT (event_id, endpoint_id) DO UPDATE SET
@@ -35,7 +45,8 @@ _RECORD = """
              request_headers, response_headers, response_body, response_truncated)
         SELECT event_id, endpoint_id, recorded.attempts, trigger, at, duration_ms, status_code, error, error_code,
                dns_ms, connect_ms, tls_ms, first_byte_ms, trace_id,
-               request_headers, response_headers, response_body, response_truncated
+               CASE WHEN NOT erased THEN request_headers END, CASE WHEN NOT erased THEN response_headers END,
+               CASE WHEN NOT erased THEN response_body END, response_truncated
         FROM recorded JOIN result USING (event_id, endpoint_id)
     ), settled AS (
         DELETE FROM webhooks.due
@@ -52,7 +63,8 @@ RECORD_WITH_MESSAGES = (
     """
     WITH arrived AS (
         INSERT INTO webhooks.messages (event_id, workspace_id, type, resource_id, stream_seq, payload)
-        SELECT * FROM unnest($2::webhooks.written_message[])
+        SELECT r.* FROM unnest($2::webhooks.written_message[]) r
+        WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
         ON CONFLICT DO NOTHING
     ), """  # noqa: S608 - constants
     + _RECORD
@@ -62,9 +74,12 @@ RECORD_WITH_MESSAGES = (
 PENDING = """
     INSERT INTO webhooks.deliveries
         (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts)
-    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, 'pending', 0
+    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id,
+           CASE WHEN EXISTS (SELECT FROM webhooks.erased_events e WHERE e.event_id = r.event_id OFFSET 0)
+               THEN 'cancelled' ELSE 'pending' END, 0
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
         AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ON CONFLICT DO NOTHING
 """
 
@@ -75,9 +90,10 @@ DUE = """
                            $7::bigint[], $8::int[])
         AS r(delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts)
     JOIN webhooks.deliveries d ON d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id
-    WHERE d.status <> 'delivered'
+    WHERE d.status = 'pending'
     ON CONFLICT DO NOTHING
 """
+"""Only what is pending is due: not what is delivered already, nor what was cancelled because its event is erased."""
 
 SETTLE_LOCK = """
     SELECT delivery_id, claim_no, attempts, trigger, resume_at FROM webhooks.due
@@ -89,17 +105,19 @@ DUE_DONE = "DELETE FROM webhooks.due WHERE delivery_id = ANY($1)"
 DUE_AGAIN = """
     UPDATE webhooks.due d
     SET next_attempt_at = r.next_attempt_at, attempts = r.attempts, trigger = r.trigger, resume_at = r.resume_at,
-        lease_until = '-infinity'
+        due_since = NULL, lease_until = '-infinity'
     FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::text[], $5::timestamptz[])
         AS r(delivery_id, next_attempt_at, attempts, trigger, resume_at)
     WHERE d.delivery_id = r.delivery_id
 """
 
 RELEASE = """
-    UPDATE webhooks.due d SET next_attempt_at = r.next_attempt_at, lease_until = '-infinity'
+    UPDATE webhooks.due d
+    SET next_attempt_at = r.next_attempt_at, due_since = coalesce(d.due_since, d.next_attempt_at), lease_until = '-infinity'
     FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS r(delivery_id, claim_no, next_attempt_at)
     WHERE d.delivery_id = r.delivery_id AND d.claim_no = r.claim_no
 """
+"""It stays known since when it could not be sent."""
 
 CANCEL = """
     INSERT INTO webhooks.deliveries AS d
@@ -107,7 +125,16 @@ CANCEL = """
     SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, 'cancelled', 0
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
         AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
     ON CONFLICT (event_id, endpoint_id) DO UPDATE SET status = 'cancelled' WHERE d.status = 'pending'
+"""
+
+CANCEL_ERASED = """
+    WITH gone AS (
+        DELETE FROM webhooks.due WHERE delivery_id = ANY($1) RETURNING event_id, endpoint_id
+    )
+    UPDATE webhooks.deliveries d SET status = 'cancelled'
+    FROM gone WHERE d.event_id = gone.event_id AND d.endpoint_id = gone.endpoint_id AND d.status = 'pending'
 """
 
 WITH_DUE = """
@@ -156,8 +183,9 @@ CLAIM = """
         RETURNING d.*
     )
     SELECT c.delivery_id, c.event_id, c.endpoint_id, c.stream_seq, c.claim_no, c.lease_until, c.attempts, c.trigger,
-           m.payload
-    FROM claimed c CROSS JOIN LATERAL (SELECT payload FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
+           m.payload, m.erased_at
+    FROM claimed c
+    CROSS JOIN LATERAL (SELECT payload, erased_at FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
     ORDER BY c.attempts > 0, c.next_attempt_at
 """
 """What endpoints are owed now, at most so many rows each, first tries first.
@@ -177,37 +205,36 @@ GIVE_UP = """
     UPDATE webhooks.endpoint_state SET owner = NULL, lease_until = '-infinity' WHERE owner = $1
 """
 
-REVISION = "UPDATE webhooks.endpoint_revision SET revision = revision + 1 RETURNING revision"
+HOLD = "SELECT FROM webhooks.endpoints WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
+"""First of all, where endpoints are written: `endpoints/revisions.py` says why."""
+
+REVISE = """
+    WITH drawn AS (
+        UPDATE webhooks.endpoint_revision SET revision = revision + 1 RETURNING revision
+    )
+    UPDATE webhooks.endpoints SET revision = drawn.revision FROM drawn WHERE id = ANY($1)
+"""
+"""Last of all, for those that were changed: from here to the commit no other write of an endpoint goes on."""
 
 MANAGE = """
-    WITH changed AS (
-        UPDATE webhooks.endpoint_state SET managed = true WHERE endpoint_id = ANY($1) AND NOT managed
-        RETURNING endpoint_id
-    )
-    UPDATE webhooks.endpoints e SET revision = $2 FROM changed WHERE e.id = changed.endpoint_id
+    UPDATE webhooks.endpoint_state SET managed = true WHERE endpoint_id = ANY($1) AND NOT managed RETURNING endpoint_id
 """
 
 FREE = """
-    WITH changed AS (
-        UPDATE webhooks.endpoint_state s SET managed = false
-        WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $3 AND s.open_until IS NULL
-            AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id)
-        RETURNING s.endpoint_id
-    )
-    UPDATE webhooks.endpoints e SET revision = $2 FROM changed WHERE e.id = changed.endpoint_id
+    UPDATE webhooks.endpoint_state s SET managed = false
+    WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $2 AND s.open_until IS NULL
+        AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id)
+    RETURNING s.endpoint_id
 """
 
 TRIP = """
-    WITH tripped AS (
-        UPDATE webhooks.endpoint_state s
-        SET managed = s.managed OR r.open_until IS NOT NULL,
-            failures = r.failures, opens = r.opens, opened_at = r.opened_at, open_until = r.open_until
-        FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[])
-            AS r(endpoint_id, failures, opens, opened_at, open_until)
-        WHERE s.endpoint_id = r.endpoint_id
-        RETURNING s.endpoint_id
-    )
-    UPDATE webhooks.endpoints e SET revision = $6 FROM tripped WHERE e.id = tripped.endpoint_id
+    UPDATE webhooks.endpoint_state s
+    SET managed = s.managed OR r.open_until IS NOT NULL,
+        failures = r.failures, opens = r.opens, opened_at = r.opened_at, open_until = r.open_until
+    FROM unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[])
+        AS r(endpoint_id, failures, opens, opened_at, open_until)
+    WHERE s.endpoint_id = r.endpoint_id
+    RETURNING s.endpoint_id
 """
 
 RECOVER = """
@@ -229,9 +256,10 @@ RECOVER = """
 
 DISABLE = """
     UPDATE webhooks.endpoints e
-    SET active = false, disabled_at = r.at, disabled_reason = r.reason, updated_at = r.at, revision = $5
+    SET active = false, disabled_at = r.at, disabled_reason = r.reason, updated_at = r.at
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS r(id, url, reason, at)
     WHERE e.id = r.id AND e.url = r.url AND e.active AND e.deleted_at IS NULL
+    RETURNING e.id AS endpoint_id
 """
 """Only while it is still the same URL: what another one said is no longer of interest."""
 

@@ -9,15 +9,16 @@ from flowtask_kit.schedule.when import Every
 from flowtask_kit.service.resources import Resources
 
 from . import queries
-from .service import next_revision
+from .revisions import next_revision
 
 
 async def _wipe(resources: Resources, _slot: datetime) -> None:
     async with transaction(resources.database, resources.wake) as tx:
         now = utc_now()
-        if await tx.scalar(queries.some_ended(now)) is None:
+        ended = (await tx.scalars(queries.hold_ended(now))).all()
+        if not ended:
             return
-        for statement in queries.wipe_ended(now, await next_revision(tx)):
+        for statement in queries.wipe_ended(ended, now, await next_revision(tx)):
             await tx.execute(statement, execution_options={"synchronize_session": False})
 
 

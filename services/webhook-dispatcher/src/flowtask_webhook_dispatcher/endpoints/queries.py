@@ -1,9 +1,11 @@
 """Statements on endpoints."""
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Update, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, func, null, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from .models import Endpoint, EndpointRevision, EndpointState
@@ -48,30 +50,45 @@ def next_revision() -> ReturningUpdate[int]:
     return update(EndpointRevision).values(revision=EndpointRevision.revision + 1).returning(EndpointRevision.revision)
 
 
-def hold_writes() -> Select[int]:
-    """Have every write of an endpoint wait until this transaction ends. Nobody holds an endpoint's lock and waits for this one."""
-    return select(EndpointRevision.revision).with_for_update()
+def stamp(endpoint_ids: Collection[UUID]) -> Update:
+    """Draw the next revision for these endpoints, whose rows this transaction has locked."""
+    drawn = next_revision().cte("drawn")
+    return (
+        update(Endpoint)
+        .where(Endpoint.id.in_(endpoint_ids))
+        .values(revision=select(drawn.c.revision).scalar_subquery())
+    )
+
+
+def hold_workspace(workspace_id: UUID) -> Select[Any]:
+    """Take the lock of a workspace's endpoints, those that are not there yet included."""
+    return select(func.pg_advisory_xact_lock(func.hashtextextended(f"flowtask.endpoints.{workspace_id}", 0)))
+
+
+def hold(*which: ColumnElement[bool]) -> Select[UUID]:
+    """Lock endpoints against other writes, in the one order in which everybody does."""
+    return select(Endpoint.id).where(*which).order_by(Endpoint.id).with_for_update(key_share=True)
 
 
 def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
-    """Endpoints that have a secret, by id, from above a given one."""
+    """Endpoints that have a secret, by id, from above a given one, locked against other writes."""
     statement = select(Endpoint).where(or_(Endpoint.secret.is_not(None), Endpoint.next_secret.is_not(None)))
     if after is not None:
         statement = statement.where(Endpoint.id > after)
-    return statement.order_by(Endpoint.id).limit(limit)
+    return statement.order_by(Endpoint.id).limit(limit).with_for_update(key_share=True)
 
 
-def some_ended(now: datetime) -> Select[UUID]:
-    """An endpoint with a secret that `wipe_ended` forgets, if there is one."""
+def hold_ended(now: datetime) -> Select[UUID]:
+    """Lock the endpoints with a secret that `wipe_ended` forgets."""
     gone = Endpoint.deleted_at.is_not(None) & Endpoint.next_secret.is_not(None)
-    return select(Endpoint.id).where(or_(Endpoint.next_alone_at <= now, gone)).limit(1)
+    return hold(or_(Endpoint.next_alone_at <= now, gone))
 
 
-def wipe_ended(now: datetime, revision: int) -> tuple[Update, ...]:
+def wipe_ended(endpoint_ids: Collection[UUID], now: datetime, revision: int) -> tuple[Update, ...]:
     """Forget the secrets whose overlap is over, and those that a version which knew of one secret left to deleted endpoints."""
-    nothing = {"next_secret": null(), "next_alone_at": null()}
-    ended = update(Endpoint).where(Endpoint.next_alone_at <= now, Endpoint.deleted_at.is_(None))
-    gone = update(Endpoint).where(Endpoint.next_secret.is_not(None), Endpoint.deleted_at.is_not(None))
+    nothing, held = {"next_secret": null(), "next_alone_at": null()}, Endpoint.id.in_(endpoint_ids)
+    ended = update(Endpoint).where(held, Endpoint.next_alone_at <= now, Endpoint.deleted_at.is_(None))
+    gone = update(Endpoint).where(held, Endpoint.next_secret.is_not(None), Endpoint.deleted_at.is_not(None))
     return ended.values(secret=Endpoint.next_secret, revision=revision, **nothing), gone.values(
         secret=null(), **nothing
     )

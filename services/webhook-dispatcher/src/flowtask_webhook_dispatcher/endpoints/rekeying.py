@@ -81,7 +81,6 @@ async def renew(
     tx: AsyncSession, keyring: KeyRing, done: Rekeyed, after: UUID | None, limit: int = BATCH
 ) -> UUID | None:
     """Encrypt the next endpoints above an id anew where they are not under the first key; the last id, or None at the end."""
-    await tx.execute(queries.hold_writes())
     endpoints = (await tx.scalars(queries.with_secrets(after, limit))).all()
     for endpoint in endpoints:
         done.seen += 1

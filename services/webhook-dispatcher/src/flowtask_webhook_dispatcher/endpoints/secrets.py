@@ -13,7 +13,8 @@ from flowtask_kit.ids import utc_now
 from ..keyring import CannotDecrypt, KeyRing, new_secret
 from .errors import SecretUnreadable
 from .models import Endpoint
-from .service import endpoint_of, next_revision
+from .revisions import revise
+from .service import endpoint_of, held
 
 log = logs.get(__name__)
 
@@ -33,8 +34,8 @@ async def rotate(tx: AsyncSession, keyring: KeyRing, command: RotateSecret) -> E
     OverlapUnderWay for a third one; SecretUnreadable if the present one is to go on and cannot be read; ValidationFailed if it
     is the present one itself.
     """
-    revision, now = await next_revision(tx), utc_now()
-    endpoint, _ = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
+    endpoint, _ = await held(tx, command.workspace_id, command.endpoint_id)
+    now = utc_now()
     secret = new_secret() if command.secret is None else command.secret.get_secret_value()
     present, overlap = _opened(keyring, endpoint), timedelta(seconds=command.overlap_seconds)
     if present is None and overlap:
@@ -44,16 +45,18 @@ async def rotate(tx: AsyncSession, keyring: KeyRing, command: RotateSecret) -> E
             details=[ErrorDetail(field="secret", message="is what this webhook is signed with already")]
         )
     endpoint.rotate_secret(keyring.encrypt(endpoint.id, secret), overlap, now)
-    endpoint.updated_at, endpoint.revision = now, revision
+    endpoint.updated_at = now
+    revise(tx, endpoint.id)
     return EndpointSecret(secret=secret, previous_secret_until=endpoint.previous_secret_until(now))
 
 
 async def end_overlap(tx: AsyncSession, command: EndOverlap) -> Done:
     """Have the newest secret sign alone from the commit on; NoPreviousSecret when it does already."""
-    revision, now = await next_revision(tx), utc_now()
-    endpoint, _ = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
+    endpoint, _ = await held(tx, command.workspace_id, command.endpoint_id)
+    now = utc_now()
     endpoint.end_overlap(now)
-    endpoint.updated_at, endpoint.revision = now, revision
+    endpoint.updated_at = now
+    revise(tx, endpoint.id)
     return Done()
 
 

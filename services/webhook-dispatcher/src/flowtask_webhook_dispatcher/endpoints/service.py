@@ -26,6 +26,7 @@ from ..transport import Admission
 from . import patterns, policy, queries
 from .errors import EndpointNotFound, TooManyEndpoints, WorkspaceIsErased
 from .models import Endpoint, EndpointState
+from .revisions import hold_workspace, revise
 
 
 class EndpointRules:
@@ -53,7 +54,7 @@ async def create(
         raise objection
     events = patterns.check(command.events)
     waits = policy.check(command.retry_policy, command.retry_schedule)
-    revision = await next_revision(tx)
+    await hold_workspace(tx, command.workspace_id)
     if await tx.scalar(is_erased(command.workspace_id)) is not None:
         raise WorkspaceIsErased
     if (await tx.scalar(queries.count(command.workspace_id)) or 0) >= rules.most:
@@ -77,13 +78,14 @@ async def create(
         created_by=command.created_by,
         created_at=now,
         updated_at=now,
-        revision=revision,
+        revision=0,
     )
     state = EndpointState(endpoint_id=endpoint_id, failures=0, opens=0)
     tx.add(endpoint)
     await tx.flush()
     tx.add(state)
     await tx.flush()
+    revise(tx, endpoint.id)
     return endpoint.view(state, now, secret)
 
 
@@ -109,9 +111,8 @@ async def change(tx: AsyncSession, command: UpdateEndpoint, objection: Validatio
 
     What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before.
     """
+    endpoint, state = await held(tx, command.workspace_id, command.endpoint_id)
     named, now = command.model_fields_set, utc_now()
-    revision = await next_revision(tx)
-    endpoint, state = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
     if command.url is not None and command.url != endpoint.url:
         if objection is not None:
             raise objection
@@ -130,7 +131,8 @@ async def change(tx: AsyncSession, command: UpdateEndpoint, objection: Validatio
         value = getattr(command, name)
         if value is not None or name in _MAY_BE_TAKEN_AWAY:
             setattr(endpoint, name, value)
-    endpoint.updated_at, endpoint.revision = now, revision
+    endpoint.updated_at = now
+    revise(tx, endpoint.id)
     return endpoint.view(state, now)
 
 
@@ -147,11 +149,11 @@ def _waits(command: UpdateEndpoint, endpoint: Endpoint, kind: RetryPolicy) -> Se
 
 async def delete(tx: AsyncSession, command: DeleteEndpoint) -> Done:
     """End the subscription: nothing new is sent from the commit on, and what is due is cancelled soon after."""
-    revision = await next_revision(tx)
-    endpoint, _ = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
+    endpoint, _ = await held(tx, command.workspace_id, command.endpoint_id)
     endpoint.deleted_at = endpoint.updated_at = utc_now()
-    endpoint.active, endpoint.revision = False, revision
+    endpoint.active = False
     endpoint.wipe_secrets()
+    revise(tx, endpoint.id)
     return Done()
 
 
@@ -163,8 +165,7 @@ async def endpoint_of(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -
     return row[0], row[1]
 
 
-async def next_revision(tx: AsyncSession) -> int:
-    """The revision of an endpoint write; no other write goes on until this one has committed."""
-    revision = await tx.scalar(queries.next_revision())
-    assert revision is not None
-    return revision
+async def held(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, EndpointState]:
+    """The same, locked against other writes and read after that, as the last of them has left it."""
+    await tx.execute(queries.hold(Endpoint.id == endpoint_id))
+    return await endpoint_of(tx, workspace_id, endpoint_id)

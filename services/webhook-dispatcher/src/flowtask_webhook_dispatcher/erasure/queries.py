@@ -76,7 +76,11 @@ _DELIVERIES = """
     DELETE FROM webhooks.deliveries d USING chunk s WHERE d.event_id = s.event_id AND d.endpoint_id = s.endpoint_id
 """
 _MESSAGES = text("""
-    WITH chunk AS MATERIALIZED (SELECT event_id FROM webhooks.messages WHERE workspace_id = :workspace LIMIT :most)
+    WITH chunk AS MATERIALIZED (
+        SELECT event_id FROM webhooks.messages WHERE workspace_id = :workspace LIMIT :most
+    ), known AS (
+        DELETE FROM webhooks.erased_events e USING chunk s WHERE e.event_id = s.event_id
+    )
     DELETE FROM webhooks.messages m USING chunk s WHERE m.event_id = s.event_id
 """)
 

@@ -11,7 +11,9 @@ from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.database.steps import take_step
 from flowtask_kit.ids import utc_now
 
-from ..endpoints.queries import next_revision
+from ..endpoints.models import Endpoint
+from ..endpoints.queries import hold
+from ..endpoints.revisions import hold_workspace, next_revision
 from . import queries
 from .models import Erasure
 
@@ -20,8 +22,9 @@ CHUNK = 1000
 
 async def begin(tx: AsyncSession, workspace_id: UUID) -> None:
     """End the workspace's subscriptions: from the commit on nothing is sent; what is held of it follows."""
-    revision, now = await tx.scalar(next_revision()), utc_now()
-    assert revision is not None
+    await hold_workspace(tx, workspace_id)
+    await tx.execute(hold(Endpoint.workspace_id == workspace_id))
+    revision, now = await next_revision(tx), utc_now()
     await tx.execute(queries.begin(workspace_id, revision, now))
     await tx.execute(queries.end_endpoints(workspace_id, revision, now))
 
