@@ -51,7 +51,7 @@ format: .venv/.developed ## put the code into its form
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
-documents: .venv/.developed ## write what is generated from the code: .env.example, docs/messages.md, docs/openapi.json
+documents: .venv/.developed ## write what is generated from the code: .env.example, docs/messages.md, docs/openapi.json, the dashboard
 	$(BIN)/python -m flowtask_kit.settings_document flowtask_kit.settings:ServiceSettings \
 	  flowtask_api.settings:ApiSettings flowtask_webhook_dispatcher.settings:DispatcherSettings \
 	  flowtask_billing.settings:BillingSettings flowtask_mailer.settings:MailerSettings \
@@ -59,6 +59,7 @@ documents: .venv/.developed ## write what is generated from the code: .env.examp
 	$(BIN)/python -m flowtask_local.credentials_document >> .env.example
 	$(BIN)/python -m flowtask_contracts.document > docs/messages.md
 	$(BIN)/python -m flowtask_api.documentation.export > docs/openapi.json
+	$(BIN)/python $(CURDIR)/deploy/observability/delivery_health.py > deploy/observability/dashboards/delivery-health.json
 
 lock: .venv/.developed ## resolve dependencies anew after a pyproject.toml has changed
 	tools/local/uv.sh lock

@@ -13,8 +13,9 @@ def test_what_is_generated_from_the_code_is_current(tmp_path: Path) -> None:
     recipe = makefile.split("documents: ")[1].split("\n\n")[0].split("\n", maxsplit=1)[1].replace("\\\n", "")
     assert ".env.example" in recipe
     (tmp_path / "docs").mkdir()
+    (tmp_path / "deploy" / "observability" / "dashboards").mkdir(parents=True)
     for line in filter(None, (line.strip() for line in recipe.splitlines())):
-        command = line.replace("$(BIN)/python", f"'{sys.executable}'")
+        command = line.replace("$(BIN)/python", f"'{sys.executable}'").replace("$(CURDIR)", str(ROOT))
         subprocess.run(["sh", "-ec", command], cwd=tmp_path, check=True)
     for written in (".env.example", "docs/messages.md"):
         assert (ROOT / written).read_text() == (tmp_path / written).read_text(), "run `make documents`"
