@@ -19,6 +19,7 @@ from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
+from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
@@ -42,6 +43,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     rules = EndpointRules(keyring, _admission(settings, resolve or saving), most=settings.webhooks_max_endpoints)
     endpoint_answers.register(answers, rules)
     delivery_answers.register(answers, dispatcher.wake)
+    filter_answers.register(answers)
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
     erasures = erasing(resources.database, resources.wake, settle=claim)

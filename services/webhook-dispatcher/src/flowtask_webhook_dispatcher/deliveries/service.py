@@ -47,7 +47,9 @@ async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
     attempts = (await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id))).all()
     payload = None
     if message.erased_at is None:
-        payload = orjson.loads(PublicEvent.parse(message.payload).body(delivery.delivery_id))
+        endpoint = (await tx.scalars(endpoint_queries.any_endpoint(command.workspace_id, delivery.endpoint_id))).one()
+        event, thin = PublicEvent.parse(message.payload), endpoint.forms.thin(delivery.event_id)
+        payload = orjson.loads(event.body(delivery.delivery_id, thin=thin))
     return DeliveryDetail(
         **dict(delivery.view(due_at)),
         payload=payload,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, Update, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, func, null, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from .models import Endpoint, EndpointRevision, EndpointState
@@ -54,8 +54,9 @@ def hold_writes() -> Select[int]:
 
 
 def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
-    """Endpoints that have a secret, by id, from above a given one."""
-    statement = select(Endpoint).where(or_(Endpoint.secret.is_not(None), Endpoint.next_secret.is_not(None)))
+    """Endpoints that have something encrypted, by id, from above a given one."""
+    some = (Endpoint.secret.is_not(None), Endpoint.next_secret.is_not(None), Endpoint.headers.is_not(None))
+    statement = select(Endpoint).where(or_(*some))
     if after is not None:
         statement = statement.where(Endpoint.id > after)
     return statement.order_by(Endpoint.id).limit(limit)
@@ -63,18 +64,22 @@ def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
 
 def some_ended(now: datetime) -> Select[UUID]:
     """An endpoint with a secret that `wipe_ended` forgets, if there is one."""
-    gone = Endpoint.deleted_at.is_not(None) & Endpoint.next_secret.is_not(None)
-    return select(Endpoint.id).where(or_(Endpoint.next_alone_at <= now, gone)).limit(1)
+    return select(Endpoint.id).where(or_(Endpoint.next_alone_at <= now, _left_behind())).limit(1)
 
 
 def wipe_ended(now: datetime, revision: int) -> tuple[Update, ...]:
-    """Forget the secrets whose overlap is over, and those that a version which knew of one secret left to deleted endpoints."""
+    """Forget the secrets whose overlap is over, and what versions that knew of less left to deleted endpoints."""
     nothing = {"next_secret": null(), "next_alone_at": null()}
     ended = update(Endpoint).where(Endpoint.next_alone_at <= now, Endpoint.deleted_at.is_(None))
-    gone = update(Endpoint).where(Endpoint.next_secret.is_not(None), Endpoint.deleted_at.is_not(None))
+    gone = update(Endpoint).where(_left_behind())
     return ended.values(secret=Endpoint.next_secret, revision=revision, **nothing), gone.values(
-        secret=null(), **nothing
+        secret=null(), headers=null(), **nothing
     )
+
+
+def _left_behind() -> ColumnElement[bool]:
+    some = Endpoint.next_secret.is_not(None) | Endpoint.headers.is_not(None)
+    return Endpoint.deleted_at.is_not(None) & some
 
 
 def _with_state(workspace_id: UUID) -> Select[Endpoint, EndpointState]:

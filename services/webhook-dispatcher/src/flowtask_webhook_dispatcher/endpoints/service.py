@@ -1,6 +1,7 @@
 """Creating, changing and removing endpoints."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,14 +18,15 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
+from flowtask_contracts.webhook_filters import check as check_filter
 from flowtask_kit.cursors import cursor_id
 from flowtask_kit.ids import new_id, utc_now
 
 from ..erasure.queries import is_erased
-from ..keyring import KeyRing, new_secret
+from ..keyring import CannotDecrypt, KeyRing, new_secret
 from ..transport import Admission
-from . import patterns, policy, queries
-from .errors import EndpointNotFound, TooManyEndpoints, WorkspaceIsErased
+from . import content, patterns, policy, queries
+from .errors import EndpointNotFound, SecretUnreadable, TooManyEndpoints, WorkspaceIsErased
 from .models import Endpoint, EndpointState
 
 
@@ -53,19 +55,28 @@ async def create(
         raise objection
     events = patterns.check(command.events)
     waits = policy.check(command.retry_policy, command.retry_schedule)
+    if command.filter is not None:
+        check_filter(command.filter)
+    endpoint_id, now = new_id(), utc_now()
+    headers, header_names = content.sealed(rules.keyring, endpoint_id, command.headers, None)
     revision = await next_revision(tx)
     if await tx.scalar(is_erased(command.workspace_id)) is not None:
         raise WorkspaceIsErased
     if (await tx.scalar(queries.count(command.workspace_id)) or 0) >= rules.most:
         raise TooManyEndpoints
     secret = new_secret() if command.secret is None else command.secret.get_secret_value()
-    endpoint_id, now = new_id(), utc_now()
     endpoint = Endpoint(
         id=endpoint_id,
         workspace_id=command.workspace_id,
         url=command.url,
         events=events,
         description=command.description,
+        filter=command.filter,
+        payload=command.payload,
+        payload_before=[],
+        headers=headers,
+        header_names=header_names,
+        remarks=command.metadata,
         active=command.active,
         retry_policy=command.retry_policy,
         retry_schedule=waits,
@@ -104,7 +115,9 @@ async def page(tx: AsyncSession, command: ListEndpoints) -> Endpoints:
     )
 
 
-async def change(tx: AsyncSession, command: UpdateEndpoint, objection: ValidationFailed | None) -> EndpointView:
+async def change(
+    tx: AsyncSession, rules: EndpointRules, command: UpdateEndpoint, objection: ValidationFailed | None
+) -> EndpointView:
     """Set the fields that the command names; the others stay. What there is against a URL is raised if it is a new one.
 
     What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before.
@@ -126,6 +139,7 @@ async def change(tx: AsyncSession, command: UpdateEndpoint, objection: Validatio
     if command.retry_policy is not None or command.retry_schedule is not None:
         kind = command.retry_policy or RetryPolicy(endpoint.retry_policy)
         endpoint.retry_policy, endpoint.retry_schedule = kind, policy.check(kind, _waits(command, endpoint, kind))
+    _change_content(rules, command, endpoint, now)
     for name in _TAKEN_AS_THEY_ARE & named:
         value = getattr(command, name)
         if value is not None or name in _MAY_BE_TAKEN_AWAY:
@@ -134,7 +148,25 @@ async def change(tx: AsyncSession, command: UpdateEndpoint, objection: Validatio
     return endpoint.view(state, now)
 
 
-_MAY_BE_TAKEN_AWAY = frozenset({"description", "rate_limit", "max_concurrency"})
+def _change_content(rules: EndpointRules, command: UpdateEndpoint, endpoint: Endpoint, now: datetime) -> None:
+    """What is sent: SecretUnreadable if headers are to be kept that no key of the ring opens."""
+    if command.filter is not None:
+        check_filter(command.filter)
+    if command.payload is not None:
+        endpoint.forms = endpoint.forms.changed(command.payload, now)
+    if command.metadata is not None:
+        endpoint.remarks = command.metadata
+    if command.headers is not None:
+        try:
+            headers = content.sealed(rules.keyring, endpoint.id, command.headers, endpoint.headers)
+        except CannotDecrypt as error:
+            raise SecretUnreadable(
+                "The headers of this webhook cannot be read now; give all of their values anew"
+            ) from error
+        endpoint.headers, endpoint.header_names = headers
+
+
+_MAY_BE_TAKEN_AWAY = frozenset({"description", "filter", "rate_limit", "max_concurrency"})
 _TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds"}
 
 
