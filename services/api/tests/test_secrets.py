@@ -173,7 +173,7 @@ async def with_webhooks(client):
         204,
         503,
         200,
-        200,
+        503,
         *[400] * 7,
     ]
     refused = "".join(each.text for each in answers if each.status_code >= 400)

@@ -26,7 +26,7 @@ NEW = {
     "me": {"name": "N"},
     "rotate": {},
     "rotate-secret": {},
-    "try-filter": {"webhookId": str(ENDPOINT), "filter": {"path": "data.title", "eq": "T"}},
+    "try": {"webhookId": str(ENDPOINT), "filter": {"path": "data.title", "eq": "T"}},
     "retry": None,
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}

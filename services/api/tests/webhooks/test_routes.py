@@ -121,7 +121,7 @@ async def test_a_bad_filter_or_header_is_a_400_that_points_to_the_place_and_nobo
         ("POST", "/api/v1/webhooks", HOOK),
         ("PATCH", path, {}),
         ("PUT", path, {}),
-        ("POST", "/api/v1/webhooks/try-filter", {}),
+        ("POST", "/api/v1/webhooks/filters/try", {}),
     ):
         answer = await client.request(method, where, json={**rest, "filter": bad}, headers={"Idempotency-Key": "k"})
         assert answer.status_code == 400
@@ -134,13 +134,13 @@ async def test_a_bad_filter_or_header_is_a_400_that_points_to_the_place_and_nobo
     assert dispatcher.asked == []
     deep = "[" * 100_000
     answer = await client.post(
-        "/api/v1/webhooks/try-filter",
+        "/api/v1/webhooks/filters/try",
         content='{"filter": {"not": ' + '{"not": ' * 200 + "1" + "}" * 202,
         headers={"Content-Type": "application/json"},
     )
     assert answer.json()["error"]["details"][0]["field"] == "filter" + ".not" * 5
     answer = await client.post(
-        "/api/v1/webhooks/try-filter",
+        "/api/v1/webhooks/filters/try",
         content=f'{{"filter": {{"all": {deep}',
         headers={"Content-Type": "application/json"},
     )
@@ -151,7 +151,7 @@ async def test_a_filter_is_tried_out(client, account, dispatcher):
     item = {"id": str(new_id()), "type": "task.created", "resourceId": "r", "time": rfc3339(utc_now()), "matches": True}
     trial = {"examined": 1, "matched": 1, "items": [item]}
     dispatcher.answers["try-filter"] = trial
-    where = "/api/v1/webhooks/try-filter"
+    where = "/api/v1/webhooks/filters/try"
 
     assert (await client.post(where, json={"webhookId": ENDPOINT["id"]})).json()["data"] == trial
     assert dispatcher.last.pop("commandId")

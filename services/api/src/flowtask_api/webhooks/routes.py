@@ -15,7 +15,9 @@ from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
+from ..http.refusals import may_raise
 from . import service
+from .errors import WebhookNotFound
 from .schemas import CreatedWebhook, CreateWebhook, TryFilter, UpdateWebhook, Webhook
 
 router = api_router("Webhooks", "/webhooks", resource=Resource.WEBHOOKS)
@@ -43,7 +45,8 @@ async def create_webhook(
     return Envelope(data=webhook)
 
 
-@router.post("/try-filter", summary="Try a filter out")
+@router.post("/filters/try", summary="Try a filter out")
+@may_raise(WebhookNotFound)
 async def try_filter(caller: Admin, commands: AskingRecorded, body: TryFilter) -> Envelope[FilterTrial]:
     """Judge the workspace's latest events, 100 at most, by a filter and event types, saved or not. Nothing is sent or changed."""
     return Envelope(data=await service.try_filter(commands, caller, body))

@@ -1,6 +1,6 @@
 """Creating, changing and removing endpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -53,19 +53,29 @@ async def create(
     """Subscribe a URL, under a new secret unless one is given; raises what there is against the URL."""
     if objection is not None:
         raise objection
-    events = patterns.check(command.events)
-    waits = policy.check(command.retry_policy, command.retry_schedule)
-    if command.filter is not None:
-        check_filter(command.filter)
-    endpoint_id, now = new_id(), utc_now()
-    headers, header_names = content.sealed(rules.keyring, endpoint_id, command.headers, None)
-    revision = await next_revision(tx)
+    secret = new_secret() if command.secret is None else command.secret.get_secret_value()
+    endpoint = _made(rules, command, secret)
+    endpoint.revision = await next_revision(tx)
     if await tx.scalar(is_erased(command.workspace_id)) is not None:
         raise WorkspaceIsErased
     if (await tx.scalar(queries.count(command.workspace_id)) or 0) >= rules.most:
         raise TooManyEndpoints
-    secret = new_secret() if command.secret is None else command.secret.get_secret_value()
-    endpoint = Endpoint(
+    state = EndpointState(endpoint_id=endpoint.id, failures=0, opens=0)
+    tx.add(endpoint)
+    await tx.flush()
+    tx.add(state)
+    await tx.flush()
+    return endpoint.view(state, endpoint.created_at, secret)
+
+
+def _made(rules: EndpointRules, command: CreateEndpoint, secret: str) -> Endpoint:
+    """The endpoint that is asked for; ValidationFailed for what may not be, in the order of its fields."""
+    endpoint_id, now = new_id(), utc_now()
+    events = patterns.check(command.events)
+    if command.filter is not None:
+        check_filter(command.filter)
+    headers, header_names = content.sealed(rules.keyring, endpoint_id, command.headers, None)
+    return Endpoint(
         id=endpoint_id,
         workspace_id=command.workspace_id,
         url=command.url,
@@ -79,7 +89,7 @@ async def create(
         remarks=command.metadata,
         active=command.active,
         retry_policy=command.retry_policy,
-        retry_schedule=waits,
+        retry_schedule=policy.check(command.retry_policy, command.retry_schedule),
         retry_on=command.retry_on,
         rate_limit=command.rate_limit,
         rate_period_seconds=command.rate_period_seconds,
@@ -88,14 +98,7 @@ async def create(
         created_by=command.created_by,
         created_at=now,
         updated_at=now,
-        revision=revision,
     )
-    state = EndpointState(endpoint_id=endpoint_id, failures=0, opens=0)
-    tx.add(endpoint)
-    await tx.flush()
-    tx.add(state)
-    await tx.flush()
-    return endpoint.view(state, now, secret)
 
 
 async def get(tx: AsyncSession, command: GetEndpoint) -> EndpointView:
@@ -105,14 +108,27 @@ async def get(tx: AsyncSession, command: GetEndpoint) -> EndpointView:
 
 
 async def page(tx: AsyncSession, command: ListEndpoints) -> Endpoints:
-    """A page of the workspace's endpoints; the cursor is the last id seen."""
+    """A page of the workspace's endpoints; the cursor is the last id seen. It ends early where more would be too large a reply."""
     before = cursor_id(command.cursor)
     rows = (await tx.execute(queries.endpoints(command.workspace_id, before, command.limit + 1))).all()
-    shown, now = rows[: command.limit], utc_now()
-    return Endpoints(
-        items=tuple(endpoint.view(state, now) for endpoint, state in shown),
-        next_cursor=str(shown[-1][0].id) if len(rows) > command.limit else None,
-    )
+    now = utc_now()
+    views = _as_many_as_fit(endpoint.view(state, now) for endpoint, state in rows[: command.limit])
+    return Endpoints(items=tuple(views), next_cursor=str(views[-1].id) if len(rows) > len(views) else None)
+
+
+def _as_many_as_fit(views: Iterable[EndpointView]) -> list[EndpointView]:
+    shown: list[EndpointView] = []
+    size = 0
+    for view in views:
+        size += len(view.model_dump_json(by_alias=True).encode())
+        if shown and size > _LARGEST_PAGE:
+            break
+        shown.append(view)
+    return shown
+
+
+_LARGEST_PAGE = 400_000
+"""Bytes of JSON, of the 512 KiB that a reply may have."""
 
 
 async def change(
