@@ -49,6 +49,15 @@ def test_what_every_earlier_event_had_it_keeps_through_any_change():
     assert forms.changed(forms.now, NOW) is forms
 
 
+def test_clocks_that_go_back_take_no_form_from_an_event_that_had_it():
+    ahead = FULL.changed(PayloadForm.THIN, NOW + timedelta(seconds=5))
+    back = ahead.changed(PayloadForm.FULL, NOW)
+    assert [until for until, _ in back.before] == sorted(until for until, _ in back.before)
+    for at in range(-5, 15):
+        assert back.thin(event_at(at)) is ahead.thin(event_at(at)) is False
+    assert not back.thin(event_at(16))
+
+
 def headers(**named):
     return {name.replace("_", "-"): SecretStr(value) for name, value in named.items()}
 

@@ -58,7 +58,10 @@ class Forms:
             return self
         if len(self.before) >= MOST_CHANGES:
             raise TooManyChanges
-        return Forms(form, (*self.before, (round((now + SETTLING).timestamp() * 1000), self.now)))
+        until = round((now + SETTLING).timestamp() * 1000)
+        if self.before:
+            until = max(until, self.before[-1][0])  # another replica's clock may be ahead of ours
+        return Forms(form, (*self.before, (until, self.now)))
 
 
 FULL = Forms(PayloadForm.FULL)

@@ -2,7 +2,7 @@
 
 Safe while the previous version runs: columns with defaults or without values, which it neither reads nor writes. Until it is gone
 it sends to endpoints that have a filter, a thin payload or headers as if they had none. What it leaves in them of endpoints that
-it deletes, the jobs of this version wipe.
+it deletes, the jobs of this version wipe; its `rotate-keys` passes headers over, so it is run again with this version.
 """
 
 import sqlalchemy as sa
