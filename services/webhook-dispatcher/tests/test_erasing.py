@@ -81,7 +81,8 @@ async def test_its_endpoints_history_and_work_are_gone_and_the_others_stay(
     await serve(**QUICK)
     fine, failing = await receive(), await receive(500)
     other = uuid4()
-    endpoint = await subscribe(fine.url)
+    told = {"path": "data.title", "in": ["Write it down", "unheard-of"]}
+    endpoint = await subscribe(fine.url, filter=told, metadata={"about": "unheard-of"}, headers={"X-Mine": "x"})
     await subscribe(failing.url)
     kept = await subscribe(fine.url, workspace_id=other)
     event = await publish()
@@ -90,8 +91,10 @@ async def test_its_endpoints_history_and_work_are_gone_and_the_others_stay(
     await until(lambda: fine.of(theirs) and failing.requests)
     await until(lambda: sql("SELECT 1 FROM webhooks.due"))
 
+    assert await found("unheard-of")
     await erase(workspace)
     await erased(workspace)
+    assert await found("unheard-of") == await found("X-Mine") == {}
     assert await found(workspace) == await found(endpoint.id) == await found(failing.port) == {}
     assert await found(event) == {}
     assert await sql("SELECT 1 FROM webhooks.due") == []

@@ -33,6 +33,15 @@ class ErrorDetail(Contract):
     message: str
 
 
+def below(place: str, name: object) -> str:
+    """The path of a field that a stranger has named, below another one: what of the name can be shown."""
+    shown = "".join(each if each.isprintable() else "\ufffd" for each in str(name)[:_MOST_SHOWN])
+    return f"{place}.{shown}"
+
+
+_MOST_SHOWN = 60
+
+
 class ErrorBody(Contract):
     """The `error` member of an envelope; `retry_after` is in whole seconds."""
 

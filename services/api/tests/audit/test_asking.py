@@ -67,9 +67,9 @@ def key(value="k"):
 
 async def test_changes_of_webhooks_are_told_without_their_addresses(client, account, dispatcher):
     assert (await client.post(HOOKS, json=HOOK)).status_code == 201
-    assert (
-        await client.patch(WHERE, json={"active": False, "url": HOOK["url"], "description": "x"})
-    ).status_code == 200
+    changed = {"active": False, "url": HOOK["url"], "description": "x", "payload": "thin", "metadata": {"a": "b"}}
+    changed |= {"headers": {"Authorization": "Bearer abc"}, "filter": {"path": "data.title", "eq": "x"}}
+    assert (await client.patch(WHERE, json=changed)).status_code == 200
     assert (await client.patch(WHERE, json={})).status_code == 200
     assert (await client.delete(WHERE)).status_code == 204
 
@@ -77,7 +77,13 @@ async def test_changes_of_webhooks_are_told_without_their_addresses(client, acco
 
     assert [(entry["action"], entry["details"]) for entry in reversed(told)] == [
         ("webhook.created", {"events": ["task.*"], "active": True}),
-        ("webhook.updated", {"changes": {"active": {"to": False}, "description": None, "url": None}}),
+        (
+            "webhook.updated",
+            {
+                "changes": {"active": {"to": False}, "payload": {"to": "thin"}}
+                | dict.fromkeys(("description", "filter", "headers", "metadata", "url"))
+            },
+        ),
         ("webhook.deleted", {}),
     ]
     for entry in told:

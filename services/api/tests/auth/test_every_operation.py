@@ -26,6 +26,7 @@ NEW = {
     "me": {"name": "N"},
     "rotate": {},
     "rotate-secret": {},
+    "try": {"webhookId": str(ENDPOINT), "filter": {"path": "data.title", "eq": "T"}},
     "retry": None,
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
@@ -97,7 +98,7 @@ async def services(other_service):
             (
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
-                *("list-deliveries", "get-delivery", "retry-delivery", "erase-event"),
+                *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
             ),
             NotFound(),
         ) | {

@@ -25,6 +25,7 @@ SECRET = {"secret": "whsec_x", "previousSecretUntil": None}
 OF_ANY_ENDPOINT = {
     "get-endpoint-secret": SECRET,
     "rotate-endpoint-secret": SECRET,
+    "try-filter": {"examined": 0, "matched": 0, "items": []},
     "endpoint-health": {"circuit": "closed", "windows": []}
     | dict.fromkeys(("heldUntil", "disabledAt", "disabledReason")),
 }
@@ -47,6 +48,8 @@ class Endpoints:
             return {**made, "secret": "whsec_x"}
         if verb.startswith("list-"):
             return self._listed(verb, asked)
+        if verb == "try-filter" and asked.get("endpointId") is None:
+            return OF_ANY_ENDPOINT[verb]
         kept = self.kept.get(asked.get("endpointId", ""))
         if kept is None:
             return None

@@ -16,11 +16,41 @@ FIELDS = {
     "url": "text",
     "events": "list",
     "active": "flag",
+    "filter": "filter",
+    "payload": "enum",
+    "headers": "headers",
+    "metadata": "metadata",
     "scopes": "scopes",
     "expiresAt": "moment",
 }
 NOT_TEXT = [1, 1.5, True, [], {}, ["x"], {"a": 1}, "\x00", "a\x00b", "x" * 30_000]
 WRONG = {
+    "filter": [
+        *(1, True, "x", [], [{}], {}, {"a": 1}, {"all": []}, {"path": "data.x"}, {"path": "x", "eq": 1}),
+        *({"path": "data.x", "gt": "soon"}, {"path": "data.x", "eq": "\x00"}, {"path": "data.x", "in": [{}]}),
+        *({"path": "data." + "x" * 30_000, "eq": 1}, {"any": [{"path": "data.x", "eq": "x" * 400}] * 40}),
+    ],
+    "headers": [
+        *(
+            1,
+            True,
+            "x",
+            [],
+            None,
+            {"X-A": 1},
+            {"X-A": None},
+            {"X-A": ""},
+            {"X-A": "a\r\nX-B: c"},
+            {"X A": "x"},
+            {"": "x"},
+        ),
+        *({"Host": "x"}, {"webhook-id": "x"}, {"X-A": "x", "x-a": "y"}, {"X-A": "ä"}, {"\x00": "x"}),
+        *({"X-A": "x" * 2_049}, {f"X-{number}": "x" for number in range(21)}),
+    ],
+    "metadata": [
+        *(1, True, "x", [], None, {"a": 1}, {"a": None}, {"": "x"}, {"a": "\x00"}, {"\x00": "a"}, {"a": "x" * 501}),
+        *({"x" * 41: "a"}, {str(number): "x" for number in range(51)}),
+    ],
     "text": [*NOT_TEXT, None, ""],
     "optional text": NOT_TEXT,
     "enum": [*NOT_TEXT, None, "", "done", "TODO "],
@@ -103,6 +133,7 @@ async def targets(client):
     project = (await client.post("/api/v1/projects", json={"name": "P"})).json()["data"]["id"]
     key = (await client.post("/api/v1/api-keys", json={"name": "K"})).json()["data"]["id"]
     hook = {"url": "https://example.com", "events": ["*"], "active": True, "description": None}
+    hook |= {"filter": None, "payload": "thin", "headers": {}, "metadata": {}}
     one = {"title": "T", "description": None, "status": "TODO", "priority": "LOW", "dueDate": None}
     one |= {"projectId": None, "assigneeId": None}
     return [

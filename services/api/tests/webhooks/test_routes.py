@@ -16,6 +16,10 @@ ENDPOINT: dict[str, Any] = {
     "url": "https://example.com/hook",
     "events": ["task.*"],
     "description": None,
+    "filter": None,
+    "payload": "full",
+    "headers": {},
+    "metadata": {},
     "active": True,
     "retryPolicy": "standard",
     "retrySchedule": [1, 5, 25],
@@ -69,6 +73,10 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
         "workspaceId": str(account.workspace_id),
         "createdBy": str(account.user_id),
         "description": "d",
+        "filter": None,
+        "payload": "full",
+        "headers": {},
+        "metadata": {},
         "active": True,
         "retryPolicy": "standard",
         "retrySchedule": None,
@@ -80,6 +88,79 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
     }
     shown = await client.get(created.headers["location"])
     assert shown.json() == {"data": ENDPOINT, "meta": None, "error": None}
+
+
+FILTER = {
+    "all": [{"path": "data.priority", "in": ["HIGH"]}, {"path": "changes.dueDate.to", "lt": "2026-12-01T00:00:00Z"}]
+}
+
+
+async def test_what_a_webhook_is_sent_may_be_chosen(client, dispatcher):
+    shown = {"filter": FILTER, "payload": "thin", "headers": {"Authorization": "********"}, "metadata": {"team": "a"}}
+    dispatcher.answers["create-endpoint"] = {**ENDPOINT, **shown, "secret": "whsec_x"}
+    dispatcher.answers["update-endpoint"] = ENDPOINT
+    chosen = {**shown, "headers": {"Authorization": "Bearer abc"}}
+
+    created = await client.post("/api/v1/webhooks", json={**HOOK, **chosen})
+    assert created.status_code == 201
+    assert shown.items() <= created.json()["data"].items()
+    assert chosen.items() <= dispatcher.last.items()
+
+    taken_away = {"filter": None, "payload": "full", "headers": {}, "metadata": {}}
+    changed = await client.patch(f"/api/v1/webhooks/{ENDPOINT['id']}", json=taken_away)
+    assert changed.status_code == 200
+    assert taken_away.items() <= dispatcher.last.items()
+    await client.patch(f"/api/v1/webhooks/{ENDPOINT['id']}", json={"payload": "thin"})
+    assert not taken_away.keys() - {"payload"} & dispatcher.last.keys()
+
+
+async def test_a_bad_filter_or_header_is_a_400_that_points_to_the_place_and_nobody_is_asked(client, dispatcher):
+    bad = {"all": [FILTER, {"path": "data.dueDate", "gte": "soon"}, {"not": {"any": []}}]}
+    path = f"/api/v1/webhooks/{ENDPOINT['id']}"
+    for method, where, rest in (
+        ("POST", "/api/v1/webhooks", HOOK),
+        ("PATCH", path, {}),
+        ("PUT", path, {}),
+        ("POST", "/api/v1/webhooks/filters/try", {}),
+    ):
+        answer = await client.request(method, where, json={**rest, "filter": bad}, headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["code"] == "VALIDATION_ERROR"
+        assert [detail["field"] for detail in error["details"]] == ["filter.all[1].gte", "filter.all[2].not.any"]
+    refused = await client.patch(path, json={"headers": {"X-A": "secret\r\nvalue", "Host": "x"}})
+    assert [detail["field"] for detail in refused.json()["error"]["details"]] == ["headers.X-A", "headers.Host"]
+    assert "secret" not in refused.text
+    assert dispatcher.asked == []
+    deep = "[" * 100_000
+    answer = await client.post(
+        "/api/v1/webhooks/filters/try",
+        content='{"filter": {"not": ' + '{"not": ' * 200 + "1" + "}" * 202,
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.json()["error"]["details"][0]["field"] == "filter" + ".not" * 5
+    answer = await client.post(
+        "/api/v1/webhooks/filters/try",
+        content=f'{{"filter": {{"all": {deep}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 400
+
+
+async def test_a_filter_is_tried_out(client, account, dispatcher):
+    item = {"id": str(new_id()), "type": "task.created", "resourceId": "r", "time": rfc3339(utc_now()), "matches": True}
+    trial = {"examined": 1, "matched": 1, "items": [item]}
+    dispatcher.answers["try-filter"] = trial
+    where = "/api/v1/webhooks/filters/try"
+
+    assert (await client.post(where, json={"webhookId": ENDPOINT["id"]})).json()["data"] == trial
+    assert dispatcher.last.pop("commandId")
+    assert dispatcher.last == {"workspaceId": str(account.workspace_id), "endpointId": ENDPOINT["id"]}
+    others = {"filter": None, "events": ["task.*"], "limit": 5}
+    assert (await client.post(where, json=others)).status_code == 200
+    assert others.items() <= dispatcher.last.items()
+    for bad in ({"limit": 101}, {"limit": 0}, {"webhookId": "x"}, {"events": []}, {"filters": {}}, {"filter": 1}):
+        assert (await client.post(where, json=bad)).status_code == 400
 
 
 async def test_an_idempotency_key_makes_the_same_command_id_in_the_same_workspace(client, neighbour, dispatcher):

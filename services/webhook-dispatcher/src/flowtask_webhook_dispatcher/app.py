@@ -20,6 +20,7 @@ from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
+from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
@@ -44,6 +45,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     endpoint_answers.register(answers, rules)
     events = erasing_events(resources.database, resources.wake)
     delivery_answers.register(answers, dispatcher.wake, events)
+    filter_answers.register(answers)
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
     erasures = erasing(resources.database, resources.wake, settle=claim)

@@ -62,22 +62,24 @@ class KeyRing:
             keys[key_id] = key
         return cls(keys)
 
-    def encrypt(self, endpoint_id: UUID, secret: str) -> bytes:
-        """`length of key id | key id | nonce | ciphertext`, readable for this endpoint only."""
+    def encrypt(self, endpoint_id: UUID, secret: str, what: str = "secret") -> bytes:
+        """`length of key id | key id | nonce | ciphertext`, readable for this endpoint only, and as `what` it is."""
         nonce = secrets.token_bytes(_NONCE)
         key_id = self._current.encode()
-        sealed = self._keys[self._current].encrypt(nonce, secret.encode(), _bound_to(endpoint_id))
+        sealed = self._keys[self._current].encrypt(nonce, secret.encode(), _bound_to(endpoint_id, what))
         return bytes([len(key_id)]) + key_id + nonce + sealed
 
-    def decrypt(self, endpoint_id: UUID, stored: bytes) -> str:
-        """The secret; CannotDecrypt if its key is not in the ring or the row is another's."""
+    def decrypt(self, endpoint_id: UUID, stored: bytes, what: str = "secret") -> str:
+        """The secret; CannotDecrypt if its key is not in the ring, the row is another's, or it is something else."""
         end = 1 + (stored[0] if stored else 0)
         key_id = key_of(stored)
         key = self._keys.get(key_id)
         if key is None:
             raise CannotDecrypt(endpoint_id, key_id)
         try:
-            return key.decrypt(stored[end : end + _NONCE], stored[end + _NONCE :], _bound_to(endpoint_id)).decode()
+            return key.decrypt(
+                stored[end : end + _NONCE], stored[end + _NONCE :], _bound_to(endpoint_id, what)
+            ).decode()
         except (InvalidTag, ValueError):
             raise CannotDecrypt(endpoint_id, key_id) from None
 
@@ -87,8 +89,8 @@ def key_of(stored: bytes) -> str:
     return stored[1 : 1 + (stored[0] if stored else 0)].decode("ascii", "replace")
 
 
-def _bound_to(endpoint_id: UUID) -> bytes:
-    return f"webhooks.endpoints:{endpoint_id}:secret".encode()
+def _bound_to(endpoint_id: UUID, what: str) -> bytes:
+    return f"webhooks.endpoints:{endpoint_id}:{what}".encode()
 
 
 def new_secret() -> str:

@@ -185,3 +185,45 @@ async def test_while_a_secret_is_changed_a_receiver_has_both_and_neither_if_one_
     assert directory.get(broken).key is None
     assert directory.unreadable == {broken: "gone"}
     assert directory.get(usual).key.successor is None
+
+
+async def test_filters_are_looked_for_only_where_an_endpoint_has_one(directory, refresh, write, workspace, pool):
+    endpoint, other = await write(workspace), await write(workspace)
+    await write(uuid4())
+    await refresh()
+    assert not directory.filters(workspace)
+    form = orjson.dumps({"path": "data.a", "eq": 1}).decode()
+    for each in (endpoint, other):
+        await change(pool, each, f"filter = '{form}'")
+    await refresh()
+    assert directory.filters(workspace)
+    assert directory.get(endpoint).filter({"data": {"a": 1}})
+    assert not directory.get(endpoint).filter({"data": {"a": 2}})
+    await change(pool, endpoint, "filter = NULL")
+    await refresh()
+    assert directory.filters(workspace)
+    assert directory.get(endpoint).filter is None
+    await change(pool, other, "deleted_at = now()")
+    await refresh()
+    assert not directory.filters(workspace)
+
+
+async def test_headers_that_no_key_opens_hold_up_their_endpoint_until_they_can_be_read(
+    directory, refresh, write, workspace, pool
+):
+    endpoint, other = await write(workspace), await write(workspace)
+    pairs = orjson.dumps([["Authorization", "x"]]).decode()
+    sealed = RING.encrypt(endpoint, pairs, "headers")
+    for stored in (
+        RING.encrypt(other, pairs, "headers"),
+        RING.encrypt(endpoint, pairs),
+    ):  # another's, and not as headers
+        await change(pool, endpoint, f"headers = '\\x{stored.hex()}'")
+        await refresh()
+        assert directory.get(endpoint).key is None
+        assert directory.unreadable.keys() == {endpoint}
+    await change(pool, endpoint, f"headers = '\\x{sealed.hex()}'")
+    await refresh()
+    assert directory.get(endpoint).key is not None
+    assert directory.get(endpoint).headers.sent == ((b"Authorization", b"x"),)
+    assert not directory.unreadable

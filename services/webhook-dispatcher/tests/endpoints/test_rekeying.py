@@ -96,6 +96,16 @@ async def test_every_secret_is_under_the_first_key_afterwards_and_the_old_one_ca
     assert (alone.returncode, "can be taken out" in alone.stdout) == (0, False)
 
 
+async def test_headers_of_owners_are_encrypted_anew_beside_the_secrets(rotate_keys, kept, sql):
+    texts = {endpoint: f'[["Authorization", "{endpoint}"]]' for endpoint in await kept(2)}
+    for endpoint, text in texts.items():
+        sealed = BEFORE.encrypt(endpoint, text, "headers")
+        await sql("UPDATE webhooks.endpoints SET headers = $2 WHERE id = $1", endpoint, sealed)
+    assert (await rotate_keys()).returncode == 0
+    rows = await sql("SELECT id, headers FROM webhooks.endpoints")
+    assert {row["id"]: AFTER.decrypt(row["id"], row["headers"], "headers") for row in rows} == texts
+
+
 async def test_it_can_be_killed_at_any_time_and_begun_again(rotate_keys, kept, stored):
     secrets = await kept(2 * BATCH + 1)
     broken = await rotate_keys(FLOWTASK_CRASHPOINTS="rotate-keys.after-batch")

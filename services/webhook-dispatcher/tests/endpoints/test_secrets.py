@@ -256,12 +256,16 @@ async def test_what_no_longer_signs_is_forgotten_within_the_hour(served, subscri
     await sql("UPDATE webhooks.endpoints SET next_alone_at = now() WHERE id = $1", ended.id)
     await ask(DeleteEndpoint(workspace_id=workspace, command_id=new_id(), endpoint_id=gone.id))
     await sql("UPDATE webhooks.endpoints SET next_secret = 'left', next_alone_at = now() WHERE id = $1", gone.id)
+    headless = await subscribe(URL)
+    await ask(DeleteEndpoint(workspace_id=workspace, command_id=new_id(), endpoint_id=headless.id))
+    await sql("UPDATE webhooks.endpoints SET headers = 'left' WHERE id = $1", headless.id)
     resources = served.app.state.resources
 
     await WIPING.run(resources, utc_now())
 
     rows = {row["id"]: row for row in await sql("SELECT * FROM webhooks.endpoints")}
     assert (rows[gone.id]["secret"], rows[gone.id]["next_secret"]) == (None, None)
+    assert rows[headless.id]["headers"] is None
     assert RING.decrypt(ended.id, rows[ended.id]["secret"]) == secrets[ended.id]
     assert (rows[ended.id]["next_secret"], rows[ended.id]["next_alone_at"]) == (None, None)
     assert RING.decrypt(kept.id, rows[kept.id]["secret"]) == kept.secret
@@ -270,13 +274,18 @@ async def test_what_no_longer_signs_is_forgotten_within_the_hour(served, subscri
 
 
 async def test_of_an_erased_workspace_nothing_that_signs_is_left(served, subscribe, secret_of, workspace):
-    await secret_of.rotate(await subscribe(URL))
+    more = {"headers": {"X-A": "x"}, "filter": {"path": "data.a", "eq": "x"}, "metadata": {"a": "x"}}
+    await secret_of.rotate(await subscribe(URL, **more))
     resources = served.app.state.resources
     async with transaction(resources.database, resources.wake) as tx:
         await begin(tx, workspace)
         await tx.flush()
         [row] = (await tx.execute(select(Endpoint.secret, Endpoint.next_secret, Endpoint.next_alone_at))).all()
         assert tuple(row) == (None, None, None)
+        [row] = (
+            await tx.execute(select(Endpoint.headers, Endpoint.header_names, Endpoint.filter, Endpoint.remarks))
+        ).all()
+        assert tuple(row) == (None, [], None, {})
 
 
 async def test_a_weak_secret_is_refused_by_the_owner_of_endpoints_too(served, api, workspace):

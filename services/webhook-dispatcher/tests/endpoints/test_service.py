@@ -194,3 +194,17 @@ async def test_every_write_has_a_revision_of_its_own(endpoints, sql):
     await endpoints.delete(made.id)
     assert (await sql("SELECT revision FROM webhooks.endpoint_revision"))[0]["revision"] == 4
     assert [row["revision"] for row in await sql("SELECT revision FROM webhooks.endpoints ORDER BY id")] == [4, 2]
+
+
+async def test_a_page_of_large_endpoints_ends_early_and_the_cursor_goes_on(serve, subscribe, ask, workspace):
+    await serve(webhooks_max_endpoints=20)
+    notes = {f"{number:02}" + "n" * 38: "\U0001f642" * 500 for number in range(50)}
+    made = [(await subscribe(URL, metadata=notes)).id for _ in range(13)]
+    seen, cursor, pages = [], None, 0
+    while pages == 0 or cursor is not None:
+        page = await ask(ListEndpoints(workspace_id=workspace, limit=100, cursor=cursor))
+        assert len(page.model_dump_json().encode()) < 512 * 1024
+        seen += [item.id for item in page.items]
+        cursor, pages = page.next_cursor, pages + 1
+    assert seen == made[::-1]
+    assert pages > 1

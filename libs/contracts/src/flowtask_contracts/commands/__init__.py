@@ -5,6 +5,7 @@ from flowtask_contracts.commands.billing import GetSubscription
 from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceCommand
 from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands.webhook_filters import TryFilter
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
@@ -29,6 +30,7 @@ COMMANDS: tuple[type[Command], ...] = (
     GetEndpointSecret,
     RotateSecret,
     EndOverlap,
+    TryFilter,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -55,6 +57,7 @@ __all__ = [
     "RetryDelivery",
     "RotateSecret",
     "Snapshot",
+    "TryFilter",
     "UpdateEndpoint",
     "WorkspaceCommand",
 ]

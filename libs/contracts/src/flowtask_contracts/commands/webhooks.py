@@ -9,6 +9,7 @@ from pydantic import Field
 from flowtask_contracts.base import Contract, Instant, Text
 from flowtask_contracts.commands.envelope import WorkspaceCommand
 from flowtask_contracts.signing_secrets import OwnSecret
+from flowtask_contracts.webhook_content import FilterForm, Headers, Metadata, PayloadForm
 
 Pattern = Annotated[Text, Field(min_length=1, max_length=100, examples=["task.completed"])]
 """An event type, `<aggregate>.*`, or `*`."""
@@ -84,6 +85,14 @@ class Endpoint(Contract):
     url: str = Field(examples=["https://example.com/hooks/flowtask"])
     events: tuple[str, ...] = Field(examples=[["task.completed", "project.*"]])
     description: str | None = Field(examples=["Tells the billing system"])
+    filter: FilterForm | None = None
+    payload: PayloadForm = PayloadForm.FULL
+    headers: dict[str, str] = Field(
+        default_factory=dict,
+        description="Headers of your own; instead of each value stands `********`.",
+        examples=[{"Authorization": "********"}],
+    )
+    metadata: dict[str, str] = Field(default_factory=dict, examples=[{"team": "billing"}])
     active: bool = Field(examples=[True])
     retry_policy: RetryPolicy = RetryPolicy.STANDARD
     retry_schedule: tuple[int, ...] = Field(
@@ -161,6 +170,10 @@ class CreateEndpoint(WebhookCommand):
     url: Url
     events: tuple[Pattern, ...] = Field(min_length=1, max_length=50)
     description: Text | None = Field(default=None, max_length=500)
+    filter: FilterForm | None = None
+    payload: PayloadForm = PayloadForm.FULL
+    headers: Headers = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     active: bool = True
     retry_policy: RetryPolicy = RetryPolicy.STANDARD
     retry_schedule: Waits | None = None
@@ -200,7 +213,10 @@ class GetEndpointHealth(WebhookCommand):
 
 
 class UpdateEndpoint(WebhookCommand):
-    """Change the given fields; the others stay. `description`, `rate_limit` and `max_concurrency` may be taken away by null."""
+    """Change the given fields; the others stay.
+
+    `description`, `filter`, `rate_limit` and `max_concurrency` may be taken away by null.
+    """
 
     verb = "update-endpoint"
     answer = Endpoint
@@ -210,6 +226,10 @@ class UpdateEndpoint(WebhookCommand):
     url: Url | None = None
     events: tuple[Pattern, ...] | None = Field(default=None, min_length=1, max_length=50)
     description: Text | None = Field(default=None, max_length=500)
+    filter: FilterForm | None = None
+    payload: PayloadForm | None = None
+    headers: Headers | None = None
+    metadata: Metadata | None = None
     active: bool | None = None
     retry_policy: RetryPolicy | None = None
     retry_schedule: Waits | None = None

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Response, status
 
+from flowtask_contracts.commands.webhook_filters import FilterTrial
 from flowtask_contracts.commands.webhooks import Endpoint, EndpointHealth
 from flowtask_kit.http.envelope import CursorMeta, Envelope
 
@@ -14,8 +15,10 @@ from ..auth.routing import api_router
 from ..auth.scopes import Resource
 from ..http.dependencies import Asking
 from ..http.paging import CursorQuery
+from ..http.refusals import may_raise
 from . import service
-from .schemas import CreatedWebhook, CreateWebhook, UpdateWebhook, Webhook
+from .errors import WebhookNotFound
+from .schemas import CreatedWebhook, CreateWebhook, TryFilter, UpdateWebhook, Webhook
 
 router = api_router("Webhooks", "/webhooks", resource=Resource.WEBHOOKS)
 
@@ -40,6 +43,13 @@ async def create_webhook(
     response.headers["Location"] = f"/api/v1/webhooks/{webhook.id}"
     response.headers["Cache-Control"] = "no-store"
     return Envelope(data=webhook)
+
+
+@router.post("/filters/try", summary="Try a filter out")
+@may_raise(WebhookNotFound)
+async def try_filter(caller: Admin, commands: AskingRecorded, body: TryFilter) -> Envelope[FilterTrial]:
+    """Judge the workspace's latest events, 100 at most, by a filter and event types, saved or not. Nothing is sent or changed."""
+    return Envelope(data=await service.try_filter(commands, caller, body))
 
 
 @router.get("/{webhook_id}", summary="Get a webhook")

@@ -2,6 +2,7 @@
 
 import operator
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field
 
@@ -21,9 +22,11 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_contracts.events import PUBLIC_TYPES
 from flowtask_contracts.signing_secrets import OwnSecret
+from flowtask_contracts.webhook_content import Headers, Metadata, PayloadForm
 
 from ..http.paging import CursorQuery
 from ..http.schemas import DAY, Body, Flag, Overlap
+from .filter_schemas import EXAMPLE, GivenFilter
 
 _KNOWN = [*PUBLIC_TYPES, *dict.fromkeys(name.partition(".")[0] + ".*" for name in PUBLIC_TYPES), "*"]
 
@@ -32,7 +35,7 @@ Patterns = Annotated[
     Field(
         min_length=1,
         max_length=50,
-        description="Event types; `task.*` is all of one kind, `*` all there are.",
+        description="Event types; `task.*` is all that begins with `task.`, `*` all there are.",
         examples=[["task.created", "project.*"]],
     ),
 ]
@@ -41,6 +44,7 @@ _OWN = (
     "A signing secret of your own, `whsec_` and the base64 of 24 to 64 random bytes; one is made if this is left out."
 )
 Note = Annotated[Text, Field(max_length=500)]
+_PAYLOAD = "`full` is all of an event; `thin` its id, type and time, and the id of what it is of."
 
 
 class CreateWebhook(Body):
@@ -49,6 +53,10 @@ class CreateWebhook(Body):
     url: Url
     events: Patterns
     description: Note | None = None
+    filter: GivenFilter | None = Field(default=None, examples=[EXAMPLE])
+    payload: PayloadForm = Field(default=PayloadForm.FULL, description=_PAYLOAD)
+    headers: Headers = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     active: Flag = True
     retry_policy: RetryPolicy = Field(default=RetryPolicy.STANDARD, examples=["custom"])
     retry_schedule: Waits | None = Field(default=None, description=_SCHEDULE)
@@ -65,6 +73,13 @@ class UpdateWebhook(Body):
     url: Url = Field(default_factory=str)
     events: Patterns = Field(default_factory=tuple)
     description: Note | None = None
+    filter: GivenFilter | None = Field(default=None, examples=[EXAMPLE])
+    payload: PayloadForm = Field(
+        default_factory=lambda: PayloadForm.FULL,
+        description=f"{_PAYLOAD} A change holds for events that happen from ten seconds after it.",
+    )
+    headers: Headers = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     active: Flag = Field(default_factory=bool)
     retry_policy: RetryPolicy = Field(default_factory=lambda: RetryPolicy.STANDARD, examples=["custom"])
     retry_schedule: Waits = Field(default_factory=tuple, description=_SCHEDULE)
@@ -90,6 +105,21 @@ class CreatedWebhook(Webhook):
 
     secret: str | None = Field(
         default=None, exclude_if=operator.not_, examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    )
+
+
+class TryFilter(Body):
+    """What to try out: types and filter of a webhook, or others in their place."""
+
+    webhook_id: UUID | None = Field(default=None, description="The webhook whose types and filter are tried.")
+    events: Patterns = Field(
+        default_factory=tuple, description="Event types in place of the webhook's, or of all there are."
+    )
+    filter: GivenFilter | None = Field(
+        default=None, description="A filter in place of the webhook's; null for none.", examples=[EXAMPLE]
+    )
+    limit: int = Field(
+        default=100, ge=1, le=100, description="How many of the latest events are judged.", examples=[100]
     )
 
 

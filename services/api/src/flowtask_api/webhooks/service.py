@@ -14,6 +14,8 @@ from flowtask_contracts.commands.webhook_deliveries import (
     ListDeliveries,
     RetryDelivery,
 )
+from flowtask_contracts.commands.webhook_filters import FilterTrial
+from flowtask_contracts.commands.webhook_filters import TryFilter as TryFilterCommand
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -25,6 +27,8 @@ from flowtask_contracts.commands.webhooks import (
     ListEndpoints,
     UpdateEndpoint,
 )
+from flowtask_contracts.webhook_content import check_headers
+from flowtask_contracts.webhook_filters import check as check_filter
 from flowtask_kit.bus.commands import Commands
 
 from ..audit.asking import Recording
@@ -36,17 +40,19 @@ from .schemas import (
     ListDeliveriesQuery,
     RotateSecret,
     SearchDeliveriesQuery,
+    TryFilter,
     UpdateWebhook,
     Webhook,
     WebhookSecret,
 )
 
-_UNTOLD = frozenset({"url", "description"})
-"""The one may hold a secret, the other anything."""
+_UNTOLD = frozenset({"url", "headers", "description", "filter", "metadata"})
+"""The first two may hold secrets, the others anything."""
 
 
 async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook) -> CreatedWebhook:
     """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
+    _check_content(body)
     command = CreateEndpoint(
         workspace_id=caller.workspace_id,
         created_by=caller.user_id,
@@ -79,6 +85,7 @@ async def update_webhook(commands: Recording, caller: Caller, webhook_id: UUID, 
     """Change the fields that were sent; with none of them, nothing."""
     if not body.model_fields_set:
         return await commands.ask_untold(GetEndpoint(workspace_id=caller.workspace_id, endpoint_id=webhook_id), Webhook)
+    _check_content(body)
     command = UpdateEndpoint(
         workspace_id=caller.workspace_id,
         endpoint_id=webhook_id,
@@ -91,6 +98,23 @@ async def update_webhook(commands: Recording, caller: Caller, webhook_id: UUID, 
     return await commands.ask(
         caller, command, Webhook, "webhook.updated", target=webhook_id, details={"changes": changes}
     )
+
+
+def _check_content(body: CreateWebhook | UpdateWebhook | TryFilter) -> None:
+    """Refuse here what its owner would refuse, before anything of it is asked or written down; ValidationFailed names the place."""
+    if body.filter is not None:
+        check_filter(body.filter)
+    if not isinstance(body, TryFilter):
+        check_headers(body.headers)
+
+
+async def try_filter(commands: Recording, caller: Caller, body: TryFilter) -> FilterTrial:
+    """The latest events, each judged by types and filter."""
+    _check_content(body)
+    named = {"endpoint_id" if name == "webhook_id" else name for name in body.model_fields_set}
+    values = {**dict(body), "endpoint_id": body.webhook_id}
+    command = TryFilterCommand(workspace_id=caller.workspace_id, **{name: values[name] for name in named})
+    return await commands.ask_untold(command, FilterTrial)
 
 
 async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID) -> None:

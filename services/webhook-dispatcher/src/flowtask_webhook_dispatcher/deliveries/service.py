@@ -55,7 +55,9 @@ async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
     log = await _attempts(tx, delivery, due_at, command.attempts_before)
     payload = None
     if message.erased_at is None:
-        payload = orjson.loads(PublicEvent.parse(message.payload).body(delivery.delivery_id))
+        endpoint = (await tx.scalars(endpoint_queries.any_endpoint(command.workspace_id, delivery.endpoint_id))).one()
+        event, thin = PublicEvent.parse(message.payload), endpoint.forms.thin(delivery.event_id)
+        payload = orjson.loads(event.body(delivery.delivery_id, thin=thin))
     return DeliveryDetail(
         **dict(delivery.view(due_at)),
         payload=payload,

@@ -163,6 +163,8 @@ class Intake:
             traceparent=message.traceparent,
         )
         receivers: Sequence[Receiver] = self._directory.matching(event.workspace_id, event.type)
+        if self._directory.filters(event.workspace_id):
+            receivers = [each for each in receivers if each.filter is None or each.filter(event.document)]
         if known:
             receivers = [receiver for receiver in receivers if (event.id, receiver.id) not in known]
         self._in_hand[event.id] = arrival

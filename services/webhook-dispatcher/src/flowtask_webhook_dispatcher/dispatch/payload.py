@@ -7,9 +7,13 @@ from uuid import UUID
 
 import orjson
 
+from flowtask_contracts.webhook_content import LARGEST_BODY
+
 from ..deliveries.identity import driver_uuid
 
 _LONGEST = 1000
+_MOST = LARGEST_BODY - len(b',"deliveryId":""}') - 36
+"""Bytes of a body without its end."""
 
 
 class NotAnEvent(ValueError):
@@ -32,6 +36,7 @@ class PublicEvent:
     _document: dict[str, Any] | None
     """Until the body is made of it: an event is in hand for long, and its parts are many."""
     _common: bytes = b""
+    _thin: bytes = b""
 
     @classmethod
     def parse(cls, raw: bytes) -> "PublicEvent":
@@ -52,15 +57,45 @@ class PublicEvent:
             _document=document,
         )
 
-    def body(self, delivery_id: UUID) -> bytes:
-        """The bytes that are signed and sent: `event, data, [changes,] timestamp, id, workspaceId, deliveryId`.
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole event, as filters look at it."""
+        document: dict[str, Any] = self._document or orjson.loads(self.raw)
+        return document
 
-        Only the end differs from endpoint to endpoint.
+    def body(self, delivery_id: UUID, *, thin: bool = False) -> bytes:
+        """The bytes that are signed and sent: `event, data, [changes,] timestamp, id, workspaceId, [payload,] deliveryId`.
+
+        Only the end differs from endpoint to endpoint. A thin one has nothing in `data` but the resource's id, no `changes`,
+        and says so in `payload`; so is every one that would be larger than 256 KiB.
         """
+        common = self._thin_common() if thin else self._full_common()
+        return b'%b,"deliveryId":"%b"}' % (common, str(delivery_id).encode())
+
+    def _full_common(self) -> bytes:
         document = self._document
         if document is not None:
             self._common, self._document = orjson.dumps(self._body(document))[:-1], None
-        return b'%b,"deliveryId":"%b"}' % (self._common, str(delivery_id).encode())
+            if len(self._common) > _MOST:
+                self._common = self._thin_body(document, "too_large")
+        return self._common
+
+    def _thin_common(self) -> bytes:
+        if not self._thin:
+            self._thin = self._thin_body(self.document, "thin")
+        return self._thin
+
+    def _thin_body(self, document: dict[str, Any], payload: str) -> bytes:
+        time = document.get("time")
+        body = {
+            "event": self.type,
+            "data": {"id": self.resource_id},
+            "timestamp": time if isinstance(time, str) and len(time) <= _LONGEST else None,
+            "id": str(self.id),
+            "workspaceId": str(self.workspace_id),
+            "payload": payload,
+        }
+        return orjson.dumps(body)[:-1]
 
     def _body(self, document: dict[str, Any]) -> dict[str, Any]:
         body: dict[str, Any] = {"event": self.type, "data": document.get("data")}

@@ -82,10 +82,13 @@ class Sender:
     async def _attempt(self, parcel: Parcel, receiver: Receiver, at: datetime) -> Entry:
         span, trace_id = self._trace(parcel)
         headers, body = self._request(parcel, receiver, int(at.timestamp()))
+        sent, own = headers, receiver.headers
+        if own is not None:
+            sent, headers = [*headers, *own.sent], [*headers, *own.shown]
         try:
             if receiver.target is None:
                 raise TransportError(Failure.INVALID_URL)  # noqa: TRY301 - it ends like any other attempt
-            answer = await self._client.post(receiver.target, headers, body, timeout=self._timeout)
+            answer = await self._client.post(receiver.target, sent, body, timeout=self._timeout)
         except TransportError as error:
             if error.kind.ours:
                 log.warning("attempt could not be made", error=str(error), trace_id=trace_id)
@@ -133,7 +136,7 @@ class Sender:
     def _request(self, parcel: Parcel, receiver: Receiver, timestamp: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """The headers and the one buffer that is signed and sent."""
         assert receiver.key is not None
-        body = parcel.event.body(parcel.delivery_id)
+        body = parcel.event.body(parcel.delivery_id, thin=receiver.forms.thin(parcel.event.id))
         headers = signed_headers(
             receiver.key,
             event=parcel.event.type,

@@ -27,6 +27,9 @@ def register(answers: Answers, rules: EndpointRules) -> None:
     async def create(tx: AsyncSession, command: CreateEndpoint, found: ValidationFailed | None) -> EndpointView:
         return await service.create(tx, rules, command, found)
 
+    async def change(tx: AsyncSession, command: UpdateEndpoint, found: ValidationFailed | None) -> EndpointView:
+        return await service.change(tx, rules, command, found)
+
     async def show(tx: AsyncSession, command: GetEndpointSecret) -> EndpointSecret:
         return await secrets.show(tx, rules.keyring, command)
 
@@ -34,7 +37,7 @@ def register(answers: Answers, rules: EndpointRules) -> None:
         return await secrets.rotate(tx, rules.keyring, command)
 
     answers.to_prepared(CreateEndpoint, objection, create)
-    answers.to_prepared(UpdateEndpoint, objection, service.change)
+    answers.to_prepared(UpdateEndpoint, objection, change)
     answers.to(GetEndpoint, service.get)
     answers.to(ListEndpoints, service.page)
     answers.to(DeleteEndpoint, service.delete)

@@ -14,10 +14,12 @@ import orjson
 from flowtask_contracts.commands.webhooks import RetryOn, RetryPolicy
 from flowtask_kit import logs
 
+from ..filters.compiling import Filter, compiled
 from ..keyring import CannotDecrypt, KeyRing
 from ..signing import SigningKey
 from ..transport import InvalidUrl, Target, parse_url
 from .breaker import CLOSED, Breaker
+from .content import FULL, Forms, OwnHeaders, opened
 from .patterns import matches
 from .policy import STANDARD, Policy, schedule_of
 
@@ -26,7 +28,7 @@ log = logs.get(__name__)
 _REVISION = "SELECT revision FROM webhooks.endpoint_revision"
 _CHANGED = """
     SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.deleted_at, e.disabled_at,
-           e.secret, e.next_secret, e.next_alone_at,
+           e.secret, e.next_secret, e.next_alone_at, e.filter, e.payload, e.payload_before, e.headers,
            e.retry_policy, e.retry_schedule, e.retry_on, e.rate_limit, e.rate_period_seconds, e.max_concurrency,
            s.managed, s.failures, s.opens, s.opened_at, s.open_until
     FROM webhooks.endpoints e JOIN webhooks.endpoint_state s ON s.endpoint_id = e.id
@@ -54,6 +56,9 @@ class Receiver:
     key: SigningKey | None
     policy: Policy = STANDARD
     breaker: Breaker = CLOSED
+    filter: Filter | None = None
+    forms: Forms = FULL
+    headers: OwnHeaders | None = None
 
     @property
     def managed(self) -> bool:
@@ -72,6 +77,7 @@ class Directory:
         self._by_id: dict[UUID, Receiver] = {}
         self._by_workspace: dict[UUID, dict[UUID, Receiver]] = defaultdict(dict)
         self._matched: dict[tuple[UUID, str], tuple[Receiver, ...]] = {}
+        self._filtering: dict[UUID, set[UUID]] = defaultdict(set)
         self._erased: set[UUID] = set()
         self._listeners: list[Callable[[UUID], None]] = []
         self.disabled: set[UUID] = set()
@@ -116,12 +122,17 @@ class Directory:
             self._matched[key] = found
         return found
 
+    def filters(self, workspace_id: UUID) -> bool:
+        """Whether an endpoint of the workspace has a filter; if none has, none is looked for."""
+        return workspace_id in self._filtering
+
     def is_erased(self, workspace_id: UUID) -> bool:
         """Whether the workspace was erased in the last 30 days: what still comes of it is not even kept."""
         return workspace_id in self._erased
 
     def _erase(self, workspace_id: UUID) -> None:
         self._erased.add(workspace_id)
+        self._filtering.pop(workspace_id, None)
         for endpoint_id in self._by_workspace.pop(workspace_id, {}):
             del self._by_id[endpoint_id]
             self._forget(endpoint_id)
@@ -140,9 +151,12 @@ class Directory:
             del of_workspace[known.id]
             if not of_workspace:
                 del self._by_workspace[known.workspace_id]
+            if known.filter is not None:
+                self._unfiltered(known)
         self._forget(row["id"])
         if row["deleted_at"] is not None:
             return
+        key, headers = self._key(row), self._headers(row)
         receiver = Receiver(
             id=row["id"],
             workspace_id=row["workspace_id"],
@@ -151,16 +165,27 @@ class Directory:
             events=tuple(orjson.loads(row["events"])),
             active=row["active"],
             backlog=row["managed"],
-            key=self._key(row),
+            key=None if row["id"] in self.unreadable else key,
             policy=_policy(row),
             breaker=_breaker(row),
+            filter=None if row["filter"] is None else compiled(orjson.loads(row["filter"])),
+            forms=Forms.of(row["payload"], orjson.loads(row["payload_before"])),
+            headers=headers,
         )
         if row["disabled_at"] is not None:
             self.disabled.add(receiver.id)
         if receiver.breaker.open_until is not None:
             self.held[receiver.id] = receiver.breaker
+        if receiver.filter is not None:
+            self._filtering[receiver.workspace_id].add(receiver.id)
         self._by_id[receiver.id] = receiver
         self._by_workspace[receiver.workspace_id][receiver.id] = receiver
+
+    def _unfiltered(self, known: Receiver) -> None:
+        of_workspace = self._filtering[known.workspace_id]
+        of_workspace.discard(known.id)
+        if not of_workspace:
+            del self._filtering[known.workspace_id]
 
     def _target(self, row: asyncpg.Record) -> Target | None:
         try:
@@ -176,6 +201,14 @@ class Directory:
                 return key
             successor = SigningKey.of(self._keyring.decrypt(row["id"], row["next_secret"]))
             return key.until(row["next_alone_at"], successor)
+        except CannotDecrypt as error:
+            self.unreadable[row["id"]] = error.key_id
+            return None
+
+    def _headers(self, row: asyncpg.Record) -> OwnHeaders | None:
+        """What is sent beside ours. Where it cannot be read the endpoint counts among those whose secret cannot, and waits."""
+        try:
+            return opened(self._keyring, row["id"], row["headers"])
         except CannotDecrypt as error:
             self.unreadable[row["id"]] = error.key_id
             return None

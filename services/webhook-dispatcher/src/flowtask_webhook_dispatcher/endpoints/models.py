@@ -1,6 +1,7 @@
 """Endpoints: who wants to hear what, and the state of sending to them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, text
@@ -10,9 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
 from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, RetryOn, RetryPolicy
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
+from flowtask_contracts.webhook_content import MASK, PayloadForm
 
 from ..database import Base
 from .breaker import Breaker
+from .content import Forms
 from .policy import schedule_of
 
 
@@ -23,6 +26,8 @@ class Endpoint(Base):
 
     `secret` signs. While it is being changed `next_secret` signs beside it, and from `next_alone_at` on alone, whether or not
     anybody has moved it by then. Both are bound to the row and not to their column.
+
+    `headers` are encrypted, too; their names stand beside them to be shown. `payload_before` are the forms of earlier events.
     """
 
     __tablename__ = "endpoints"
@@ -36,6 +41,12 @@ class Endpoint(Base):
     url: Mapped[str]
     events: Mapped[list[str]] = mapped_column(JSONB)
     description: Mapped[str | None]
+    filter: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    payload: Mapped[str] = mapped_column(server_default=text("'full'"))
+    payload_before: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
+    headers: Mapped[bytes | None] = mapped_column(LargeBinary)
+    header_names: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'"))
+    remarks: Mapped[dict[str, str]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
     active: Mapped[bool]
     retry_policy: Mapped[str] = mapped_column(server_default=text("'standard'"))
     retry_schedule: Mapped[list[int] | None] = mapped_column(JSONB(none_as_null=True))
@@ -59,6 +70,15 @@ class Endpoint(Base):
         self.active = on
         if on:
             self.disabled_at = self.disabled_reason = None
+
+    @property
+    def forms(self) -> Forms:
+        """The form that each event has here."""
+        return Forms.of(self.payload, self.payload_before)
+
+    @forms.setter
+    def forms(self, forms: Forms) -> None:
+        self.payload, self.payload_before = forms.now, [[until, form] for until, form in forms.before]
 
     @property
     def newest_secret(self) -> bytes | None:
@@ -89,8 +109,8 @@ class Endpoint(Base):
         self.secret, self.next_secret, self.next_alone_at = self.newest_secret, None, None
 
     def wipe_secrets(self) -> None:
-        """Forget what has signed; nothing is sent any more."""
-        self.secret = self.next_secret = self.next_alone_at = None
+        """Forget what has signed, and the headers; nothing is sent any more."""
+        self.secret = self.next_secret = self.next_alone_at = self.headers = None
 
     def view(self, state: "EndpointState", now: datetime, secret: str | None = None) -> EndpointView:
         """What the owner sees; the secret only where it was just made."""
@@ -101,6 +121,10 @@ class Endpoint(Base):
             url=self.url,
             events=tuple(self.events),
             description=self.description,
+            filter=self.filter,
+            payload=PayloadForm(self.payload),
+            headers=dict.fromkeys(self.header_names, MASK),
+            metadata=self.remarks,
             active=self.active,
             retry_policy=policy,
             retry_schedule=schedule_of(policy, self.retry_schedule),

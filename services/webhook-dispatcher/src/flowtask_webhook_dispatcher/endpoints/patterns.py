@@ -5,19 +5,26 @@ from collections.abc import Iterable
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
 from flowtask_contracts.events import PUBLIC_TYPES
 
-_AGGREGATES = frozenset(kind.partition(".")[0] for kind in PUBLIC_TYPES)
-
 
 def matches(patterns: Iterable[str], kind: str) -> bool:
-    """True if one of the patterns (`task.created`, `task.*`, `*`) covers the event type."""
-    family = kind.partition(".")[0] + ".*"
-    return any(pattern in {kind, family, "*"} for pattern in patterns)
+    """True if one of the patterns (`task.created`, `task.*`, `*`) covers the event type; a group covers all below it."""
+    covering = _covering(kind)
+    return any(pattern in covering for pattern in patterns)
+
+
+def _covering(kind: str) -> frozenset[str]:
+    """Every pattern that covers an event type: of `a.b.c` these are `a.b.c`, `a.b.*`, `a.*` and `*`."""
+    names = kind.split(".")
+    return frozenset((kind, "*", *(".".join((*names[:length], "*")) for length in range(1, len(names)))))
+
+
+_KNOWN = frozenset().union(*map(_covering, PUBLIC_TYPES))
 
 
 def check(patterns: Iterable[str]) -> list[str]:
     """The patterns without repeats, in order; ValidationFailed for one that no event could match."""
     kept = list(dict.fromkeys(patterns))
-    unknown = [pattern for pattern in kept if not _known(pattern)]
+    unknown = [pattern for pattern in kept if pattern not in _KNOWN]
     if unknown:
         known = ", ".join(PUBLIC_TYPES)
         details = [
@@ -28,10 +35,3 @@ def check(patterns: Iterable[str]) -> list[str]:
         ]
         raise ValidationFailed(details=details)
     return kept
-
-
-def _known(pattern: str) -> bool:
-    if pattern == "*" or pattern in PUBLIC_TYPES:
-        return True
-    family, _, rest = pattern.partition(".")
-    return rest == "*" and family in _AGGREGATES

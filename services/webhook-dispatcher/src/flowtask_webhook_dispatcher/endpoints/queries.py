@@ -71,8 +71,9 @@ def hold(*which: ColumnElement[bool]) -> Select[UUID]:
 
 
 def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
-    """Endpoints that have a secret, by id, from above a given one, locked against other writes."""
-    statement = select(Endpoint).where(or_(Endpoint.secret.is_not(None), Endpoint.next_secret.is_not(None)))
+    """Endpoints that have something encrypted, by id, from above a given one, locked against other writes."""
+    some = (Endpoint.secret.is_not(None), Endpoint.next_secret.is_not(None), Endpoint.headers.is_not(None))
+    statement = select(Endpoint).where(or_(*some))
     if after is not None:
         statement = statement.where(Endpoint.id > after)
     return statement.order_by(Endpoint.id).limit(limit).with_for_update(key_share=True)
@@ -80,18 +81,22 @@ def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
 
 def hold_ended(now: datetime) -> Select[UUID]:
     """Lock the endpoints with a secret that `wipe_ended` forgets."""
-    gone = Endpoint.deleted_at.is_not(None) & Endpoint.next_secret.is_not(None)
-    return hold(or_(Endpoint.next_alone_at <= now, gone))
+    return hold(or_(Endpoint.next_alone_at <= now, _left_behind()))
 
 
 def wipe_ended(endpoint_ids: Collection[UUID], now: datetime, revision: int) -> tuple[Update, ...]:
-    """Forget the secrets whose overlap is over, and those that a version which knew of one secret left to deleted endpoints."""
+    """Forget the secrets whose overlap is over, and what versions that knew of less left to deleted endpoints."""
     nothing, held = {"next_secret": null(), "next_alone_at": null()}, Endpoint.id.in_(endpoint_ids)
     ended = update(Endpoint).where(held, Endpoint.next_alone_at <= now, Endpoint.deleted_at.is_(None))
-    gone = update(Endpoint).where(held, Endpoint.next_secret.is_not(None), Endpoint.deleted_at.is_not(None))
+    gone = update(Endpoint).where(held, _left_behind())
     return ended.values(secret=Endpoint.next_secret, revision=revision, **nothing), gone.values(
-        secret=null(), **nothing
+        secret=null(), headers=null(), **nothing
     )
+
+
+def _left_behind() -> ColumnElement[bool]:
+    some = Endpoint.next_secret.is_not(None) | Endpoint.headers.is_not(None)
+    return Endpoint.deleted_at.is_not(None) & some
 
 
 def _with_state(workspace_id: UUID) -> Select[Endpoint, EndpointState]:

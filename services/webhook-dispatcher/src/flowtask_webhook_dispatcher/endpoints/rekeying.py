@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it nowhere else
 
 BATCH = 500
+_SEALED = {"secret": "secret", "next_secret": "secret", "headers": "headers"}
+"""The columns with something encrypted, and what that is."""
 
 
 @dataclass
@@ -92,10 +94,10 @@ async def renew(
 
 
 def _renewed(keyring: KeyRing, endpoint: Endpoint) -> bool:
-    """Whether there was something to encrypt anew; nothing is where one of the two secrets cannot be read."""
-    before = {name: stored for name in ("secret", "next_secret") if (stored := getattr(endpoint, name)) is not None}
-    opened = {name: keyring.decrypt(endpoint.id, stored) for name, stored in before.items()}
+    """Whether there was something to encrypt anew; nothing is where any of it cannot be read."""
+    before = {name: stored for name in _SEALED if (stored := getattr(endpoint, name)) is not None}
+    opened = {name: keyring.decrypt(endpoint.id, stored, _SEALED[name]) for name, stored in before.items()}
     old = [name for name, stored in before.items() if key_of(stored) != keyring.current]
     for name in old:
-        setattr(endpoint, name, keyring.encrypt(endpoint.id, opened[name]))
+        setattr(endpoint, name, keyring.encrypt(endpoint.id, opened[name], _SEALED[name]))
     return bool(old)

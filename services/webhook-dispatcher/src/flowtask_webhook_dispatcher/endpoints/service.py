@@ -1,6 +1,7 @@
 """Creating, changing and removing endpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,14 +18,15 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
+from flowtask_contracts.webhook_filters import check as check_filter
 from flowtask_kit.cursors import cursor_id
 from flowtask_kit.ids import new_id, utc_now
 
 from ..erasure.queries import is_erased
-from ..keyring import KeyRing, new_secret
+from ..keyring import CannotDecrypt, KeyRing, new_secret
 from ..transport import Admission
-from . import patterns, policy, queries
-from .errors import EndpointNotFound, TooManyEndpoints, WorkspaceIsErased
+from . import content, patterns, policy, queries
+from .errors import EndpointNotFound, SecretUnreadable, TooManyEndpoints, WorkspaceIsErased
 from .models import Endpoint, EndpointState
 from .revisions import hold_workspace, revise
 
@@ -52,24 +54,44 @@ async def create(
     """Subscribe a URL, under a new secret unless one is given; raises what there is against the URL."""
     if objection is not None:
         raise objection
-    events = patterns.check(command.events)
-    waits = policy.check(command.retry_policy, command.retry_schedule)
+    secret = new_secret() if command.secret is None else command.secret.get_secret_value()
+    endpoint = _made(rules, command, secret)
     await hold_workspace(tx, command.workspace_id)
     if await tx.scalar(is_erased(command.workspace_id)) is not None:
         raise WorkspaceIsErased
     if (await tx.scalar(queries.count(command.workspace_id)) or 0) >= rules.most:
         raise TooManyEndpoints
-    secret = new_secret() if command.secret is None else command.secret.get_secret_value()
+    state = EndpointState(endpoint_id=endpoint.id, failures=0, opens=0)
+    tx.add(endpoint)
+    await tx.flush()
+    tx.add(state)
+    await tx.flush()
+    revise(tx, endpoint.id)
+    return endpoint.view(state, endpoint.created_at, secret)
+
+
+def _made(rules: EndpointRules, command: CreateEndpoint, secret: str) -> Endpoint:
+    """The endpoint that is asked for; ValidationFailed for what may not be, in the order of its fields."""
     endpoint_id, now = new_id(), utc_now()
-    endpoint = Endpoint(
+    events = patterns.check(command.events)
+    if command.filter is not None:
+        check_filter(command.filter)
+    headers, header_names = content.sealed(rules.keyring, endpoint_id, command.headers, None)
+    return Endpoint(
         id=endpoint_id,
         workspace_id=command.workspace_id,
         url=command.url,
         events=events,
         description=command.description,
+        filter=command.filter,
+        payload=command.payload,
+        payload_before=[],
+        headers=headers,
+        header_names=header_names,
+        remarks=command.metadata,
         active=command.active,
         retry_policy=command.retry_policy,
-        retry_schedule=waits,
+        retry_schedule=policy.check(command.retry_policy, command.retry_schedule),
         retry_on=command.retry_on,
         rate_limit=command.rate_limit,
         rate_period_seconds=command.rate_period_seconds,
@@ -80,13 +102,6 @@ async def create(
         updated_at=now,
         revision=0,
     )
-    state = EndpointState(endpoint_id=endpoint_id, failures=0, opens=0)
-    tx.add(endpoint)
-    await tx.flush()
-    tx.add(state)
-    await tx.flush()
-    revise(tx, endpoint.id)
-    return endpoint.view(state, now, secret)
 
 
 async def get(tx: AsyncSession, command: GetEndpoint) -> EndpointView:
@@ -96,17 +111,32 @@ async def get(tx: AsyncSession, command: GetEndpoint) -> EndpointView:
 
 
 async def page(tx: AsyncSession, command: ListEndpoints) -> Endpoints:
-    """A page of the workspace's endpoints; the cursor is the last id seen."""
+    """A page of the workspace's endpoints; the cursor is the last id seen. It ends early where more would be too large a reply."""
     before = cursor_id(command.cursor)
     rows = (await tx.execute(queries.endpoints(command.workspace_id, before, command.limit + 1))).all()
-    shown, now = rows[: command.limit], utc_now()
-    return Endpoints(
-        items=tuple(endpoint.view(state, now) for endpoint, state in shown),
-        next_cursor=str(shown[-1][0].id) if len(rows) > command.limit else None,
-    )
+    now = utc_now()
+    views = _as_many_as_fit(endpoint.view(state, now) for endpoint, state in rows[: command.limit])
+    return Endpoints(items=tuple(views), next_cursor=str(views[-1].id) if len(rows) > len(views) else None)
 
 
-async def change(tx: AsyncSession, command: UpdateEndpoint, objection: ValidationFailed | None) -> EndpointView:
+def _as_many_as_fit(views: Iterable[EndpointView]) -> list[EndpointView]:
+    shown: list[EndpointView] = []
+    size = 0
+    for view in views:
+        size += len(view.model_dump_json(by_alias=True).encode())
+        if shown and size > _LARGEST_PAGE:
+            break
+        shown.append(view)
+    return shown
+
+
+_LARGEST_PAGE = 400_000
+"""Bytes of JSON, of the 512 KiB that a reply may have."""
+
+
+async def change(
+    tx: AsyncSession, rules: EndpointRules, command: UpdateEndpoint, objection: ValidationFailed | None
+) -> EndpointView:
     """Set the fields that the command names; the others stay. What there is against a URL is raised if it is a new one.
 
     What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before.
@@ -127,6 +157,7 @@ async def change(tx: AsyncSession, command: UpdateEndpoint, objection: Validatio
     if command.retry_policy is not None or command.retry_schedule is not None:
         kind = command.retry_policy or RetryPolicy(endpoint.retry_policy)
         endpoint.retry_policy, endpoint.retry_schedule = kind, policy.check(kind, _waits(command, endpoint, kind))
+    _change_content(rules, command, endpoint, now)
     for name in _TAKEN_AS_THEY_ARE & named:
         value = getattr(command, name)
         if value is not None or name in _MAY_BE_TAKEN_AWAY:
@@ -136,7 +167,25 @@ async def change(tx: AsyncSession, command: UpdateEndpoint, objection: Validatio
     return endpoint.view(state, now)
 
 
-_MAY_BE_TAKEN_AWAY = frozenset({"description", "rate_limit", "max_concurrency"})
+def _change_content(rules: EndpointRules, command: UpdateEndpoint, endpoint: Endpoint, now: datetime) -> None:
+    """What is sent: SecretUnreadable if headers are to be kept that no key of the ring opens."""
+    if command.filter is not None:
+        check_filter(command.filter)
+    if command.payload is not None:
+        endpoint.forms = endpoint.forms.changed(command.payload, now)
+    if command.metadata is not None:
+        endpoint.remarks = command.metadata
+    if command.headers is not None:
+        try:
+            headers = content.sealed(rules.keyring, endpoint.id, command.headers, endpoint.headers)
+        except CannotDecrypt as error:
+            raise SecretUnreadable(
+                "The headers of this webhook cannot be read now; give all of their values anew"
+            ) from error
+        endpoint.headers, endpoint.header_names = headers
+
+
+_MAY_BE_TAKEN_AWAY = frozenset({"description", "filter", "rate_limit", "max_concurrency"})
 _TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds"}
 
 

@@ -1,0 +1,1 @@
+"""Which events an endpoint wants, by what they say."""
