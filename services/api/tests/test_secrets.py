@@ -210,7 +210,7 @@ async def test_no_secret_is_in_logs_traces_metrics_or_tables(program, collector,
     kept += [row["body"] for row in await db.fetch("SELECT body FROM api.idempotency_keys WHERE body IS NOT NULL")]
     kept += [row["payload"] for row in await db.fetch("SELECT payload FROM api.outbox")]
     assert len(kept) > 6
-    assert len(dispatcher) == 12
+    assert len(dispatcher) == 14
     everything = {"logs": said, "traces": traced, "metrics": metrics, "tables": b"\n".join(kept)}
     for place, text in everything.items():
         for secret in (*keys, *dispatcher):
