@@ -61,7 +61,7 @@ def change(begin):
     async def set_(workspace_id, endpoint_id, **more):
         command = UpdateEndpoint(workspace_id=workspace_id, command_id=new_id(), endpoint_id=endpoint_id, **more)
         async with begin() as tx:
-            return await service.change(tx, command, None)
+            return await service.change(tx, Rules, command, None)
 
     return set_
 
@@ -95,7 +95,7 @@ async def test_two_who_write_the_same_endpoint_do_so_one_after_the_other(
         command = UpdateEndpoint(
             workspace_id=workspace, command_id=new_id(), endpoint_id=there.id, description="first", rate_limit=5
         )
-        await service.change(first, command, None)
+        await service.change(first, Rules, command, None)
         second = asyncio.create_task(change(workspace, there.id, description="second"))
         await somebody_waits()
     seen = await second
@@ -160,7 +160,9 @@ async def test_a_reader_never_misses_a_write_whoever_commits_first(begin, pool, 
             assert [each.id for each in directory.matching(workspace_id, "task.created")] == [made.id]
             named = {"workspace_id": workspace_id, "endpoint_id": made.id}
             async with begin() as tx:
-                await service.change(tx, UpdateEndpoint(command_id=new_id(), events=("project.*",), **named), None)
+                await service.change(
+                    tx, Rules, UpdateEndpoint(command_id=new_id(), events=("project.*",), **named), None
+                )
                 await asyncio.sleep(dawdle.random() / 50)
             await refresh()
             assert directory.matching(workspace_id, "task.created") == ()
