@@ -324,8 +324,10 @@ def foreign_subjects(alone: Alone, token: str) -> list[str]:
         if other.name not in alone.service.asks:
             subjects.append(f"commands.{other.name}.{token}")
     for stream in FLOWTASK.streams:
-        verbs = ("CREATE", "UPDATE", "DELETE", "PURGE", "INFO", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE")
+        verbs = ("CREATE", "UPDATE", "DELETE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE")
         subjects += [f"$JS.API.STREAM.{verb}.{stream.name}" for verb in verbs]
+        if stream.cleared_by != alone.service.name:
+            subjects += [f"$JS.API.{verb}.{stream.name}" for verb in ("STREAM.PURGE", "STREAM.INFO", "CONSUMER.LIST")]
         subjects += [f"$JS.API.DIRECT.GET.{stream.name}", f"$JS.API.CONSUMER.CREATE.{stream.name}"]
         subjects += [f"$JS.API.CONSUMER.{verb}.{stream.name}.{token}" for verb in ("CREATE", "DURABLE.CREATE")]
         subjects += [f"$JS.API.CONSUMER.CREATE.{stream.name}.{token}.{concrete(stream.subjects[0], token)}"]

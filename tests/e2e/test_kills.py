@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx2
+import nats
 import pytest
 
 from e2e.outages import died_at
 from e2e.receivers import Receiver, verifies_as_plain_hmac, verifies_as_standard_webhook
 from e2e.settings import ENV, redeliver_soon
+from flowtask_contracts.topology import EVENTS
 from flowtask_local.stack import Stack
 
 WRITES = 1000
@@ -106,7 +108,19 @@ async def everything_arrived(stack: Stack, receiver: Receiver, writers: Writers,
     of_endpoint = f"FROM webhooks.deliveries WHERE endpoint_id = '{endpoint['id']}'"
     statuses = await asyncio.to_thread(rows, stack, f"SELECT DISTINCT status {of_endpoint}")
     assert statuses == ["delivered"]
+    await cleared(stack)
     return len(receiver.requests) - len(receiver.by_event)
+
+
+async def cleared(stack: Stack) -> None:
+    """What everybody has acknowledged does not stay in the stream, whatever happened on the way."""
+    client = await nats.connect(stack.nats.url("admin", stack._keys.nats_admin))
+    try:
+        async with asyncio.timeout(60):
+            while (await client.jetstream().stream_info(EVENTS.name)).state.messages:
+                await asyncio.sleep(0.2)  # between two looks at the condition
+    finally:
+        await client.close()
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,18 @@ def test_a_durable_belongs_to_a_service_and_its_filters_lie_inside_its_stream(du
         assert any(covers(subject, wanted) for subject in STREAMS[durable.stream].subjects)
 
 
+@pytest.mark.parametrize("stream", FLOWTASK.streams, ids=lambda stream: stream.name)
+def test_a_stream_is_read_and_who_clears_it_hears_all_of_it(stream):
+    """So that no message can be in nobody's way for ever."""
+    readers = FLOWTASK.readers_of(stream)
+    assert readers
+    assert all(reader.stream == stream.name for reader in readers)
+    if stream.cleared_by is not None:
+        mine = [reader for reader in readers if reader.service == stream.cleared_by]
+        assert any(covers(wanted, said) for reader in mine for wanted in reader.filters for said in stream.subjects)
+        assert not stream.holds_schedules
+
+
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
 def test_an_event_is_stored_by_one_stream_and_published_by_one_service(event):
     subject = event.bus_subject()

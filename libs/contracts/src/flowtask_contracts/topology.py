@@ -26,9 +26,12 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A JetStream stream: file storage, interest retention, new messages refused when it is full, no age limit.
+    """A JetStream stream: file storage, what is unread is kept, new messages refused when it is full, no age limit.
 
     With `discard new` a full stream makes the outbox wait; the default would drop what nobody has read yet.
+
+    The server removes a message at its last ack, and waits for the disk each time. One that is `cleared_by` a service keeps
+    its messages until that service removes, many at once, what every durable has acknowledged.
 
     One that holds schedules is a work queue that drops its oldest messages when it is full: the server refuses schedules
     together with `discard new`, and loses them at once under interest retention. Nothing in it is the truth.
@@ -38,6 +41,7 @@ class Stream:
     subjects: tuple[str, ...]
     max_bytes: int
     holds_schedules: bool = False
+    cleared_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +73,12 @@ class Topology:
         """The consumers that a service reads from."""
         return tuple(durable for durable in self.durables if durable.service == service)
 
+    def readers_of(self, stream: Stream) -> tuple[Durable, ...]:
+        """The consumers that read a stream."""
+        return tuple(durable for durable in self.durables if durable.stream == stream.name)
 
-EVENTS = Stream(name="EVENTS", subjects=("events.>",), max_bytes=4 * GIB)
+
+EVENTS = Stream(name="EVENTS", subjects=("events.>",), max_bytes=4 * GIB, cleared_by="webhook-dispatcher")
 INTERNAL = Stream(name="INTERNAL", subjects=("internal.>",), max_bytes=1 * GIB)
 SCHEDULES = Stream(name="SCHEDULES", subjects=("schedules.>", "jobs.>"), max_bytes=16 * MIB, holds_schedules=True)
 """`schedules.<service>.<job>` holds when a job is next due; then the server puts a message on `jobs.<service>.<job>`."""

@@ -5,7 +5,7 @@ import nats.errors
 import nats.js.errors
 import pytest
 from nats.js import api
-from notes.contracts import CLERK, READER, SEALER, TOPOLOGY
+from notes.contracts import CENSOR, CLERK, COPYIST, READER, SEALER, TOPOLOGY
 from notes.world import ADMIN_PASSWORD, eventually
 
 from flowtask_kit.bootstrap.nats import bootstrap_nats
@@ -18,7 +18,8 @@ async def test_streams_keep_what_is_unread_and_refuse_when_full(world):
         assert config.subjects == list(stream.subjects)
         assert config.max_bytes == stream.max_bytes
         assert config.storage == api.StorageType.FILE
-        assert config.retention == api.RetentionPolicy.INTEREST
+        cleared = stream.cleared_by is not None
+        assert config.retention == (api.RetentionPolicy.LIMITS if cleared else api.RetentionPolicy.INTEREST)
         assert config.discard == api.DiscardPolicy.NEW
         assert config.duplicate_window == 600
         assert config.allow_atomic is True
@@ -81,6 +82,28 @@ async def test_changed_settings_take_effect(world):
         await bootstrap_nats(url, TOPOLOGY, replicas=1)
 
 
+async def test_a_stream_that_removed_at_the_ack_is_left_to_a_service_with_all_that_is_in_it(nats_server_factory):
+    server = nats_server_factory()
+    before = replace(TOPOLOGY, streams=tuple(replace(stream, cleared_by=None) for stream in TOPOLOGY.streams))
+    await bootstrap_nats(server.url(), before, replicas=1)
+    client = await nats.connect(server.url())
+    jetstream = client.jetstream()
+    for word in ("plain", "secret", "plain", "secret"):
+        await jetstream.publish(f"journal.note.{word}", b"{}")
+    for durable in (COPYIST, CENSOR):
+        subscription = await jetstream.pull_subscribe_bind(durable.name, "JOURNAL")
+        (message,) = await subscription.fetch(1, timeout=5)
+        await message.ack_sync()
+
+    await bootstrap_nats(server.url(), TOPOLOGY, replicas=1)
+
+    info = await jetstream.stream_info("JOURNAL")
+    assert info.config.retention == api.RetentionPolicy.LIMITS
+    assert (info.state.first_seq, info.state.messages) == (2, 3)
+    assert [(await jetstream.consumer_info("JOURNAL", each.name)).num_pending for each in (COPYIST, CENSOR)] == [3, 1]
+    await client.close()
+
+
 async def test_a_server_that_refuses_the_administrator_is_an_error(world):
     with pytest.raises(nats.errors.Error, match="Authorization"):
         await bootstrap_nats(world.nats.url("admin", "wrong"), TOPOLOGY, replicas=1)
@@ -103,6 +126,9 @@ ALLOWED = {
         "wake.notes",
         "schedules.notes.tidy",
         f"$JS.API.CONSUMER.INFO.EVENTS.{READER.name}",
+        "$JS.API.STREAM.INFO.JOURNAL",
+        "$JS.API.CONSUMER.LIST.JOURNAL",
+        "$JS.API.STREAM.PURGE.JOURNAL",
     ],
     "front-desk": ["events.desk.opened", "commands.notes.read", "wake.front-desk"],
 }
@@ -134,6 +160,9 @@ FORBIDDEN = [
     ("notes", f"$JS.API.CONSUMER.DELETE.EVENTS.{READER.name}"),
     ("notes", "$JS.API.STREAM.CREATE.MINE"),
     ("notes", "$JS.API.STREAM.PURGE.EVENTS"),
+    ("front-desk", "$JS.API.STREAM.PURGE.JOURNAL"),
+    ("notes", "$JS.API.STREAM.DELETE.JOURNAL"),
+    ("notes", "$JS.API.STREAM.MSG.GET.JOURNAL"),
     ("notes", "$JS.API.STREAM.MSG.GET.EVENTS"),
     ("notes", "$JS.API.STREAM.MSG.DELETE.EVENTS"),
     ("notes", f"$JS.API.CONSUMER.MSG.NEXT.EVENTS.{CLERK.name}"),

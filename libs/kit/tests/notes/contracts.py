@@ -91,7 +91,7 @@ def written(text="hello", *, event=NoteWritten):
 NOTES = Service(
     name="notes",
     schema="notes",
-    publishes=("events.note.>", "internal.note.>", "elsewhere.>", "schedules.notes.>"),
+    publishes=("events.note.>", "internal.note.>", "journal.>", "elsewhere.>", "schedules.notes.>"),
 )
 DESK = Service(name="front-desk", schema="desk", publishes=("events.desk.>",), asks=("notes",))
 READER = Durable(name="note-reader", stream="EVENTS", service="notes", filters=("events.>",), ack_wait=5)
@@ -100,12 +100,16 @@ SEALER = Durable(
 )
 CLERK = Durable(name="desk-clerk", stream="EVENTS", service="front-desk", filters=("events.note.>",))
 NOTE_JOBS = Durable(name="note-jobs", stream="SCHEDULES", service="notes", filters=("jobs.notes.>",), ack_wait=5)
+JOURNAL = Stream(name="JOURNAL", subjects=("journal.>",), max_bytes=16 * MIB, cleared_by="notes")
+COPYIST = Durable(name="copyist", stream="JOURNAL", service="notes", filters=("journal.>",))
+CENSOR = Durable(name="censor", stream="JOURNAL", service="front-desk", filters=("journal.note.secret",))
 TOPOLOGY = Topology(
     services=(NOTES, DESK),
     streams=(
         Stream(name="EVENTS", subjects=("events.>",), max_bytes=64 * MIB),
         Stream(name="INTERNAL", subjects=("internal.>",), max_bytes=16 * MIB),
+        JOURNAL,
         Stream(name="SCHEDULES", subjects=("schedules.>", "jobs.>"), max_bytes=1 * MIB, holds_schedules=True),
     ),
-    durables=(READER, SEALER, CLERK, NOTE_JOBS),
+    durables=(READER, SEALER, CLERK, COPYIST, CENSOR, NOTE_JOBS),
 )

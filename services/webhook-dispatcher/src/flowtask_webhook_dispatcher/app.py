@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from flowtask_contracts.topology import DISPATCHER_JOBS, FLOWTASK
+from flowtask_contracts.topology import DISPATCHER_JOBS, EVENTS, FLOWTASK
 from flowtask_kit.bus.answers import Answers
+from flowtask_kit.bus.clearing import Clearing
 from flowtask_kit.bus.consumers import Consumers
 from flowtask_kit.schedule.scheduler import Scheduler
 from flowtask_kit.service.app import create_service
@@ -52,8 +53,10 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     erasure_consumers.register(Consumers(resources.bus, resources.database, resources.wake, FailedMessage), erasures)
 
     scheduler = Scheduler(resources, JobRun, jobs_of(settings), DISPATCHER_JOBS)
+    clearing = Clearing(resources.bus, EVENTS, FLOWTASK.readers_of(EVENTS))
 
     async def start_loops() -> None:
+        resources.background.start("clearing", clearing.run)
         for worker in (erasures, events, measuring(resources.direct)):
             resources.background.start(worker.name, worker.run)
 

@@ -43,7 +43,7 @@ async def _stream(jetstream: JetStreamContext, stream: Stream, replicas: int) ->
         name=stream.name,
         subjects=list(stream.subjects),
         storage=api.StorageType.FILE,
-        retention=api.RetentionPolicy.WORK_QUEUE if stream.holds_schedules else api.RetentionPolicy.INTEREST,
+        retention=_retention(stream),
         discard=api.DiscardPolicy.OLD if stream.holds_schedules else api.DiscardPolicy.NEW,
         max_bytes=stream.max_bytes,
         max_age=0,
@@ -58,6 +58,12 @@ async def _stream(jetstream: JetStreamContext, stream: Stream, replicas: int) ->
         await jetstream.add_stream(config)
     else:
         await jetstream.update_stream(config)
+
+
+def _retention(stream: Stream) -> api.RetentionPolicy:
+    if stream.holds_schedules:
+        return api.RetentionPolicy.WORK_QUEUE
+    return api.RetentionPolicy.LIMITS if stream.cleared_by else api.RetentionPolicy.INTEREST
 
 
 def _consumer_config(durable: Durable) -> api.ConsumerConfig:
@@ -79,7 +85,7 @@ def nats_authorization(topology: Topology, passwords: Mapping[str, str], *, admi
     """The `authorization` block of a NATS server's configuration: an `admin`, and one user per service.
 
     A service may publish its own events, schedules and wakes and the commands it asks, and hear its own inbox, wakes and
-    commands; it cannot create streams or consumers, nor read another's.
+    commands; it cannot create streams or consumers, nor read another's. One that clears a stream may see how far everybody is.
     """
     users: list[dict[str, Any]] = [{"user": "admin", "password": admin_password}]
     for service in topology.services:
@@ -92,6 +98,12 @@ def nats_authorization(topology: Topology, passwords: Mapping[str, str], *, admi
                 f"$JS.ACK.{durable.stream}.{durable.name}.>",
             )
         ]
+        clearing = [
+            f"$JS.API.{verb}.{stream.name}"
+            for stream in topology.streams
+            if stream.cleared_by == service.name
+            for verb in ("STREAM.INFO", "STREAM.PURGE", "CONSUMER.LIST")
+        ]
         users.append(
             {
                 "user": service.name,
@@ -103,6 +115,7 @@ def nats_authorization(topology: Topology, passwords: Mapping[str, str], *, admi
                             f"wake.{service.name}",
                             *(f"commands.{asked}.>" for asked in service.asks),
                             *consumers,
+                            *clearing,
                         ]
                     },
                     "subscribe": {

@@ -144,8 +144,9 @@ class Intake:
     async def _prepare(
         self, read: Sequence[tuple[Pulled, PublicEvent]], unreadable: Sequence[tuple[Pulled, NotAnEvent]]
     ) -> Known:
-        """Bring the directory up to date; for messages that came before, read what is on record of them."""
-        again = [event.id for message, event in read if message.delivered > 1]
+        """Bring the directory up to date; for messages that came before, or may have, read what is on record of them."""
+        sure = self._pull.sure
+        again = [event.id for message, event in read if message.delivered > 1 or not sure]
         async with self._pool.acquire() as connection:
             await self._directory.refresh(connection)
             if unreadable:

@@ -21,7 +21,9 @@ MAX_BYTES = 16 * 1024 * 1024
 EXPIRES_SECONDS = 5
 GATHER_SECONDS = 0.05
 """How long messages of a backlog wait for others, for a batch costs about as much as a message; a single one never waits."""
-
+DOUBT_SECONDS = 5.0
+"""So long after a connection was made, messages may come again and be counted as new: a server that was killed knows of acks
+only what it had written, which is a tenth of a second old."""
 
 _WITH_DOMAIN = 11
 """Parts of a reply subject, at least, where it also names a domain and an account."""
@@ -75,6 +77,7 @@ class Pull:
         self._some = asyncio.Event()
         self._asked = 0
         self._heard_at = 0.0
+        self._sure_at = 0.0
         self._clock = asyncio.get_running_loop().time
 
     async def open(self) -> None:
@@ -86,6 +89,12 @@ class Pull:
         self._subscription = await subscribe(client, self._inbox, self._receive)
         self._bus.on_reconnect(self._forget)
         self._heard_at = self._clock()
+        self._sure_at = self._heard_at + DOUBT_SECONDS
+
+    @property
+    def sure(self) -> bool:
+        """Whether a message that is said to come for the first time does so."""
+        return self._clock() >= self._sure_at
 
     async def close(self) -> list[Pulled]:
         """Stop hearing; returns what has arrived, or was on its way, and was not taken."""
@@ -152,8 +161,9 @@ class Pull:
         self._some.set()
 
     def _forget(self) -> None:
-        """After a reconnect the server no longer knows what was asked."""
+        """After a reconnect the server no longer knows what was asked, and perhaps not all that was acknowledged."""
         self._asked = 0
+        self._sure_at = self._clock() + DOUBT_SECONDS
         self._some.set()
 
     def _client(self) -> Client:
