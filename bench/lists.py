@@ -127,7 +127,8 @@ async def measure(url: str, options: argparse.Namespace) -> bool:
     )
     print(f"  {machine}; filled in {time.perf_counter() - begun:.0f} s", flush=True)
     await connection.close()
-    connection = await asyncpg.connect(url, server_settings={**SERVER_SETTINGS, "plan_cache_mode": "force_custom_plan"})
+    settings = {**SERVER_SETTINGS, "plan_cache_mode": "force_custom_plan", "statement_timeout": "0"}
+    connection = await asyncpg.connect(url, server_settings=settings)
     met = True
     for part in options.parts:
         await connection.execute(
