@@ -8,7 +8,6 @@ from notes.contracts import CENSOR, COPYIST, JOURNAL, TOPOLOGY
 from notes.world import eventually
 
 from flowtask_kit.bootstrap.nats import bootstrap_nats
-from flowtask_kit.bus import clearing
 from flowtask_kit.bus.clearing import Clearing, Cut, Place, cut, cuts_apart
 
 PLAIN, SECRET = "journal.note.plain", "journal.note.secret"
@@ -58,12 +57,11 @@ def test_of_one_that_is_behind_only_what_it_hears_is_kept():
 
 
 @pytest.fixture
-async def journal(world, monkeypatch):
+async def journal(world):
     """The notes service, which clears; and what the administrator sees of the stream."""
-    monkeypatch.setattr(clearing, "APART", 3)
     notes = await world.connected(world.resources())
     client = await world.client()
-    return Journal(client.jetstream(), Clearing(notes.bus, JOURNAL, TOPOLOGY.readers_of(JOURNAL)))
+    return Journal(client.jetstream(), Clearing(notes.bus, JOURNAL, TOPOLOGY.readers_of(JOURNAL), every=0.05, apart=3))
 
 
 class Journal:
@@ -199,8 +197,7 @@ async def test_a_server_that_is_killed_between_acks_and_clearing_loses_nothing(j
     assert waiting[1].num_pending == 50
 
 
-async def test_it_clears_by_itself_and_waits_for_a_bus_that_is_away(journal, world, monkeypatch):
-    monkeypatch.setattr(clearing, "EVERY_SECONDS", 0.05)
+async def test_it_clears_by_itself_and_waits_for_a_bus_that_is_away(journal, world):
     task = asyncio.create_task(journal.clearing.run())
     try:
         await asyncio.to_thread(world.nats.kill)

@@ -68,11 +68,16 @@ def cuts_apart(places: Sequence[Place], subjects: Iterable[str]) -> list[Cut]:
 class Clearing:
     """Clears one stream, of which `durables` are known to read. Any number of replicas may do it at once.
 
-    While one of these does not exist, or the server cannot tell of everybody, nothing is removed.
+    While one of these does not exist, or the server cannot tell of everybody, nothing is removed. It looks `every` so many
+    seconds; by `apart` see `APART`.
     """
 
-    def __init__(self, bus: Bus, stream: Stream, durables: Sequence[Durable]) -> None:
+    def __init__(
+        self, bus: Bus, stream: Stream, durables: Sequence[Durable], *, every: float = EVERY_SECONDS, apart: int = APART
+    ) -> None:
         self._bus = bus
+        self._every = every
+        self._apart = apart
         self._stream = stream.name
         self._expected = {durable.name for durable in durables}
         self._end = 0
@@ -90,7 +95,7 @@ class Clearing:
                     if not is_outage(error):
                         raise
                     log.info("clearing waits for the bus", stream=self._stream, error=repr(error))
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(self._every)
 
     async def clear(self) -> None:
         """Remove what every durable has acknowledged. What one has yet to see is safe, also while replicas are not of one mind.
@@ -109,7 +114,7 @@ class Clearing:
         all_of = cut(places)
         if all_of.before > state["first_seq"]:
             await self._remove(all_of)
-        if max(place.floor for place in places) - all_of.before >= APART:
+        if max(place.floor for place in places) - all_of.before >= self._apart:
             info = await self._ask("STREAM.INFO", {"subjects_filter": ">"})
             for each in cuts_apart(places, (info or {"state": {}})["state"].get("subjects") or ()):
                 await self._remove(each)
