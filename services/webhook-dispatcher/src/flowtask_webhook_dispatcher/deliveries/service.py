@@ -17,6 +17,8 @@ from flowtask_contracts.commands.webhook_deliveries import (
 )
 from flowtask_contracts.commands.webhook_deliveries import Delivery as DeliveryView
 from flowtask_contracts.commands.webhooks import Done
+from flowtask_contracts.webhook_content import LARGEST_BODY
+from flowtask_kit.bus.replies import REPLY_BYTES, fitting
 from flowtask_kit.ids import utc_now
 
 from ..dispatch.payload import PublicEvent
@@ -28,8 +30,8 @@ from .erasing import forget
 from .errors import DeliveryNotFound, EndpointIsGone, EventIsErased, EventNotFound
 from .models import Delivery
 
-ATTEMPTS_BYTES = 256 * 1024
-"""What attempts may take of a reply, which the bus carries up to a megabyte of, beside the event."""
+ATTEMPTS_BYTES = REPLY_BYTES - LARGEST_BODY - 16 * 1024
+"""What attempts may take of a reply, beside the body that is sent and what else there is to say of a delivery."""
 
 ATTEMPTS_SHOWN = 100
 
@@ -99,16 +101,9 @@ async def _attempts(
     """The latest attempts before a number, oldest first: at least one, and no more than take `ATTEMPTS_BYTES` in a reply."""
     times = (await tx.execute(queries.attempt_times(delivery.event_id, delivery.endpoint_id))).all()
     following = dict(zip((number for number, _ in times), (*(at for _, at in times[1:]), due_at), strict=False))
-    shown: list[AttemptView] = []
-    room = ATTEMPTS_BYTES
-    statement = queries.attempts(delivery.event_id, delivery.endpoint_id, before, ATTEMPTS_SHOWN)
-    for attempt in await tx.scalars(statement):
-        view = attempt.view(following.get(attempt.attempt_no))
-        room -= len(view.model_dump_json(by_alias=True).encode())
-        if shown and room < 0:
-            break
-        shown.append(view)
-    return tuple(reversed(shown))
+    latest = await tx.scalars(queries.attempts(delivery.event_id, delivery.endpoint_id, before, ATTEMPTS_SHOWN))
+    views = (attempt.view(following.get(attempt.attempt_no)) for attempt in latest)
+    return tuple(reversed(fitting(views, ATTEMPTS_BYTES)))
 
 
 async def _delivery(

@@ -1,6 +1,6 @@
 """Creating, changing and removing endpoints."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from flowtask_contracts.commands.webhooks import (
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
 from flowtask_contracts.webhook_filters import check as check_filter
+from flowtask_kit.bus.replies import REPLY_BYTES, fitting
 from flowtask_kit.cursors import cursor_id
 from flowtask_kit.ids import new_id, utc_now
 
@@ -115,23 +116,11 @@ async def page(tx: AsyncSession, command: ListEndpoints) -> Endpoints:
     before = cursor_id(command.cursor)
     rows = (await tx.execute(queries.endpoints(command.workspace_id, before, command.limit + 1))).all()
     now = utc_now()
-    views = _as_many_as_fit(endpoint.view(state, now) for endpoint, state in rows[: command.limit])
+    views = fitting((endpoint.view(state, now) for endpoint, state in rows[: command.limit]), _LARGEST_PAGE)
     return Endpoints(items=tuple(views), next_cursor=str(views[-1].id) if len(rows) > len(views) else None)
 
 
-def _as_many_as_fit(views: Iterable[EndpointView]) -> list[EndpointView]:
-    shown: list[EndpointView] = []
-    size = 0
-    for view in views:
-        size += len(view.model_dump_json(by_alias=True).encode())
-        if shown and size > _LARGEST_PAGE:
-            break
-        shown.append(view)
-    return shown
-
-
-_LARGEST_PAGE = 400_000
-"""Bytes of JSON, of the 512 KiB that a reply may have."""
+_LARGEST_PAGE = REPLY_BYTES * 3 // 4
 
 
 async def change(
