@@ -2,8 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +29,15 @@ class Steps:
     def wait(self, seconds: timedelta = AGAIN_AFTER) -> None:
         """Have it looked at again after this time."""
         self.due_at = utc_now() + seconds
+
+
+W = TypeVar("W", bound=Steps)
+
+
+def next_work(work: type[W], now: datetime, *unfinished: ColumnElement[bool]) -> Select[W]:
+    """The work that has been due longest and that no other replica does now; taken until the transaction ends."""
+    due = select(work).where(work.due_at <= now, *unfinished).order_by(work.due_at)
+    return due.limit(1).with_for_update(skip_locked=True)
 
 
 async def take_step(

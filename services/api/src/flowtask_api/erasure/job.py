@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.bus.forgetting import forget_messages
 from flowtask_kit.crashpoints import crashpoint
-from flowtask_kit.database.steps import take_step
+from flowtask_kit.database.steps import next_work, take_step
 from flowtask_kit.ids import utc_now
 
 from ..database import FailedMessage, Outbox
@@ -23,7 +23,7 @@ CHUNK = 500
 
 async def next_step(tx: AsyncSession, *, late: timedelta, chunk: int = CHUNK) -> bool:
     """Go on with one erasure; False when none is due. None is told as done before what may come `late` is gone too."""
-    erasure = await tx.scalar(queries.next_erasure(utc_now()))
+    erasure = await tx.scalar(next_work(Erasure, utc_now()))
     if erasure is None:
         return False
     some, finish = partial(_some, tx, erasure, chunk), partial(_finish, tx, erasure)

@@ -1,7 +1,6 @@
 """Questions about what is to be erased, and the statements that erase it."""
 
 from collections.abc import Collection
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Delete, Select, TextClause, delete, exists, func, select, text
@@ -13,13 +12,6 @@ from ..accounts.models import Membership, User, Workspace
 from ..tasks.models import Task
 from .models import Erasure, Kind
 from .places import RowsOf
-
-
-def next_erasure(now: datetime) -> Select[Erasure]:
-    """The work that has been due longest and that no other replica does now; taken until the transaction ends."""
-    return (
-        select(Erasure).where(Erasure.due_at <= now).order_by(Erasure.due_at).limit(1).with_for_update(skip_locked=True)
-    )
 
 
 def waits_for_others(erasure: Erasure) -> Select[bool]:

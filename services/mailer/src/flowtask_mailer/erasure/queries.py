@@ -21,13 +21,6 @@ def begin(identity: UUID, kind: Kind, now: datetime) -> Insert:
     return insert(Erasure).values(values).on_conflict_do_nothing()
 
 
-def next_erasure(now: datetime) -> Select[Erasure]:
-    """The work that has been due longest and that no other replica does now; taken until the transaction ends."""
-    return (
-        select(Erasure).where(Erasure.due_at <= now).order_by(Erasure.due_at).limit(1).with_for_update(skip_locked=True)
-    )
-
-
 def remove_mails(erasure: Erasure, limit: int) -> Delete:
     """Remove up to `limit` mails to a person, or of a workspace."""
     owner = Email.user_id if erasure.kind is Kind.USER else Email.workspace_id

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.bus.forgetting import forget_commands, forget_messages
 from flowtask_kit.crashpoints import crashpoint
-from flowtask_kit.database.steps import take_step
+from flowtask_kit.database.steps import next_work, take_step
 from flowtask_kit.ids import utc_now
 
 from ..database import CommandRecord, FailedMessage
@@ -34,7 +34,7 @@ async def begin(tx: AsyncSession, identity: UUID, kind: Kind) -> None:
 
 async def next_step(tx: AsyncSession, *, chunk: int = CHUNK) -> bool:
     """Go on with one erasure; False when none is due."""
-    erasure = await tx.scalar(queries.next_erasure(utc_now()))
+    erasure = await tx.scalar(next_work(Erasure, utc_now()))
     if erasure is None:
         return False
     await take_step(tx, erasure, some=partial(_some, tx, erasure, chunk), finish=partial(_finish, tx, erasure))

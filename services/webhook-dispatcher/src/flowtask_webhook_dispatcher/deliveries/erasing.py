@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.database.engine import Database
-from flowtask_kit.database.steps import take_step
+from flowtask_kit.database.steps import next_work, take_step
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.ids import utc_now
 from flowtask_kit.outbox.wake import Wake
@@ -31,7 +31,7 @@ def erasing_events(database: Database, wake: Wake) -> Worker:
 
 async def next_step(tx: AsyncSession) -> bool:
     """Look at one erased event again; False when none is due."""
-    erased = await tx.scalar(queries.next_erased(utc_now()))
+    erased = await tx.scalar(next_work(ErasedEvent, utc_now(), ErasedEvent.finished_at.is_(None)))
     if erased is None:
         return False
     await take_step(tx, erased, some=partial(forget, tx, erased.event_id), finish=partial(_finish, erased))

@@ -120,17 +120,6 @@ def mark_erased(event_id: UUID, now: datetime) -> Insert:
     return insert(ErasedEvent).values(event_id=event_id, due_at=now).on_conflict_do_nothing()
 
 
-def next_erased(now: datetime) -> Select[ErasedEvent]:
-    """An erased event that is to be looked at again and that no other replica has; taken until the transaction ends."""
-    return (
-        select(ErasedEvent)
-        .where(ErasedEvent.finished_at.is_(None), ErasedEvent.due_at <= now)
-        .order_by(ErasedEvent.due_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-
-
 def erase_attempts(event_id: UUID) -> Update:
     """Forget what was sent and answered."""
     nothing = {"request_headers": None, "response_headers": None, "response_body": None}

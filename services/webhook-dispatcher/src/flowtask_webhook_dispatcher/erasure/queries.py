@@ -50,17 +50,6 @@ def end_endpoints(workspace_id: UUID, revision: int, now: datetime) -> Update:
     )
 
 
-def next_erasure(now: datetime) -> Select[Erasure]:
-    """The workspace that waits longest and that no other replica erases now; taken until the transaction ends."""
-    return (
-        select(Erasure)
-        .where(Erasure.finished_at.is_(None), Erasure.due_at <= now)
-        .order_by(Erasure.due_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-
-
 def endpoints(workspace_id: UUID) -> Select[UUID]:
     """The endpoints that a workspace ever had."""
     return select(Endpoint.id).where(Endpoint.workspace_id == workspace_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_kit.crashpoints import crashpoint
-from flowtask_kit.database.steps import take_step
+from flowtask_kit.database.steps import next_work, take_step
 from flowtask_kit.ids import utc_now
 
 from ..endpoints.models import Endpoint
@@ -35,7 +35,7 @@ async def next_step(tx: AsyncSession, *, settle: timedelta, chunk: int = CHUNK) 
     When nothing is left it is looked at once more after `settle`, when no attempt that was under way can be recorded any
     more; then it is done.
     """
-    erasure = await tx.scalar(queries.next_erasure(utc_now()))
+    erasure = await tx.scalar(next_work(Erasure, utc_now(), Erasure.finished_at.is_(None)))
     if erasure is None:
         return False
     endpoint_ids = list((await tx.scalars(queries.endpoints(erasure.workspace_id))).all())
