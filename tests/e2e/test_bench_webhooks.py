@@ -1,14 +1,12 @@
 """The measurement of webhooks runs: every scenario, tiny and unjudged."""
 
 import contextlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from e2e.benches import run_bench
+
 SCENARIOS = "abcdef"
 
 pytestmark = pytest.mark.timeout(900)  # half a minute of work and a start, on a machine that may have other work
@@ -24,16 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """What a quick run of all scenarios writes down; it ends with 0 only when every delivery has arrived."""
     written = tmp_path_factory.mktemp("written") / "performance.md"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "webhooks", "--quick", "--write", str(written)],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=800,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_bench(folder, "webhooks", "--quick", "--write", str(written))
     return written.read_text()
 
 

@@ -37,6 +37,8 @@ from flowtask_kit.database.transaction import transaction
 from flowtask_local.ports import free_port
 from flowtask_local.postgres import EmbeddedPostgres
 from flowtask_local.testing import (  # noqa: F401 - fixtures are found by their names here
+    nats_authorization,
+    nats_server,
     nats_server_factory,
     postgres_server,
 )

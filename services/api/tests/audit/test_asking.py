@@ -10,7 +10,6 @@ from flowtask_contracts.base import rfc3339
 from flowtask_contracts.errors import Conflict, FlowTaskError, ValidationFailed
 from flowtask_kit.bus.errors import UnderWay
 from flowtask_kit.ids import new_id, utc_now
-from flowtask_local.nats import EmbeddedNats
 
 HOOKS, LOG = "/api/v1/webhooks", "/api/v1/audit-log"
 HOOK = {"url": "https://example.com/services/T0/secret-in-the-path", "events": ["task.*"]}
@@ -25,11 +24,6 @@ ENDPOINT = {
     "secret": "whsec_x",
 }
 WHERE = f"{HOOKS}/{ENDPOINT['id']}"
-
-
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory) -> EmbeddedNats:
-    return nats_server_factory("")
 
 
 @pytest.fixture

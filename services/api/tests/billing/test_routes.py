@@ -3,11 +3,6 @@ import pytest
 SUBSCRIPTION = {"plan": "FREE", "status": "active", "currentPeriodEnd": None, "cancelAtPeriodEnd": False}
 
 
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory):
-    return nats_server_factory("")
-
-
 @pytest.fixture
 def nats_url(nats_server):
     return nats_server.url()

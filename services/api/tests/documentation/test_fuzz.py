@@ -71,11 +71,6 @@ class Endpoints:
         return good_url is not None and known.issuperset(asked.get("events") or ())
 
 
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory):
-    return nats_server_factory("")
-
-
 @pytest.fixture
 def nats_url(nats_server):
     return nats_server.url()

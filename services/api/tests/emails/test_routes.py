@@ -24,11 +24,6 @@ EMAIL = {
 DETAIL = EMAIL | {"from": "FlowTask <notifications@flowtask.app>", "text": "Hello", "html": "<p>Hello</p>"}
 
 
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory):
-    return nats_server_factory("")
-
-
 @pytest.fixture
 def nats_url(nats_server):
     return nats_server.url()

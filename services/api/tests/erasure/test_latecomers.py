@@ -10,11 +10,6 @@ from flowtask_contracts.base import rfc3339
 from flowtask_kit.ids import new_id, utc_now
 
 
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory):
-    return nats_server_factory("")
-
-
 @pytest.fixture
 def nats_url(nats_server):
     return nats_server.url()

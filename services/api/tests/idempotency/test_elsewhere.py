@@ -47,11 +47,6 @@ ALL = [*CHANGES, ("PUT", WHERE, {}, 200)]
 """Whatever has a key; a change of nothing only reads."""
 
 
-@pytest.fixture(scope="module")
-def nats_server(nats_server_factory):
-    return nats_server_factory("")
-
-
 @pytest.fixture
 def nats_url(nats_server):
     return nats_server.url()
