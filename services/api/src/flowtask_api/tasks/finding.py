@@ -13,7 +13,7 @@ from .models import Task
 from .schemas import BY_CREATION, TaskSort
 from .searching import Keys
 
-BY_SEARCH = frozenset({"searched", "keys"})
+_BY_SEARCH = frozenset({"searched", "keys"})
 
 _WALKED: Any = literal_column("50000")
 """How far a list is walked along: about 25 ms."""
@@ -42,7 +42,7 @@ def rows(shape: frozenset[str], sort: TaskSort, reading: Reading, *, begun: bool
         return read.where(beyond(sort)) if begun else read
 
     some = of(shape).limit(_FEW).cte("some")
-    near = _near(of(shape - BY_SEARCH, Task.searched), sort)
+    near = _near(of(shape - _BY_SEARCH, Task.searched), sort)
     every = of(shape).cte("every").prefix_with("MATERIALIZED")
     complete, full = _count(some) < _FEW, _count(near) == _NEEDED
     ways = (

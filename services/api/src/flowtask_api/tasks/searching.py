@@ -19,7 +19,7 @@ PATTERN = r"^[^\u0000]*[^\W_]{2}[^\u0000]*$"
 
 NEEDED = "needs two letters or digits side by side"
 
-COMMON = 0.05
+_COMMON = 0.05
 """Keys that more of all tasks have are not looked up: to walk along a list is shorter."""
 
 _TWO = re.compile(r"[^\W_]{2}")
@@ -68,5 +68,5 @@ async def keys_of(where: Where, workspace_id: UUID, searched: str) -> Keys:
     if not found:
         raise ValidationFailed(details=[ErrorDetail(field="q", message=f"{NEEDED} that searches here know")])
     shares = [row["share"] or 0.0 for row in found]
-    seldom = tuple(row["key"] for row, share in zip(found, shares, strict=True) if share < COMMON)
+    seldom = tuple(row["key"] for row, share in zip(found, shares, strict=True) if share < _COMMON)
     return Keys(seldom, rare=not shares[0])
