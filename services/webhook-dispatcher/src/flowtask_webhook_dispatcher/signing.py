@@ -40,33 +40,57 @@ class SigningKey:
         return replace(self, successor=successor, alone_at=alone_at.timestamp())
 
 
+class Prepared:
+    """A webhook request as far as it does not depend on when it is sent: its body, and what is signed of that alone."""
+
+    __slots__ = ("_delivery_id", "_event", "_headers", "_message_id", "body", "key")
+
+    def __init__(self, key: SigningKey, *, event: str, event_id: UUID, delivery_id: UUID, body: bytes) -> None:
+        self.key = key
+        self.body = body
+        self._event = event.encode()
+        self._delivery_id = str(delivery_id).encode()
+        self._message_id = str(event_id).encode()
+        self._headers = self._of(key)
+
+    def headers(self, timestamp: int) -> list[tuple[bytes, bytes]]:
+        """All headers but the framing ones, for an attempt at this time, in Unix seconds.
+
+        Under a key with a successor `webhook-signature` is of both, and X-FlowTask-Signature-Next of the successor.
+        """
+        key, headers = self.key, self._headers
+        successor = key.successor
+        if successor is not None and timestamp >= key.alone_at:
+            headers = self._of(successor)
+            key, successor = successor, None
+        stamp = b"%d" % timestamp
+        signed = b"%b.%b.%b" % (self._message_id, stamp, self.body)
+        signature = _standard(key, signed)
+        if successor is None:
+            return [*headers, (b"webhook-timestamp", stamp), (b"webhook-signature", signature)]
+        return [
+            *headers,
+            (b"webhook-timestamp", stamp),
+            (b"webhook-signature", b"%b %b" % (signature, _standard(successor, signed))),
+            (b"X-FlowTask-Signature-Next", _own(successor, self.body)),
+        ]
+
+    def _of(self, key: SigningKey) -> tuple[tuple[bytes, bytes], ...]:
+        return (
+            (b"Content-Type", b"application/json"),
+            (b"User-Agent", USER_AGENT),
+            (b"X-FlowTask-Event", self._event),
+            (b"X-FlowTask-Delivery", self._delivery_id),
+            (b"X-FlowTask-Signature", _own(key, self.body)),
+            (b"webhook-id", self._message_id),
+        )
+
+
 def signed_headers(
     key: SigningKey, *, event: str, event_id: UUID, delivery_id: UUID, timestamp: int, body: bytes
 ) -> list[tuple[bytes, bytes]]:
-    """All headers of a webhook request but the framing ones; `timestamp` is the attempt's, in Unix seconds.
-
-    Under a key with a successor `webhook-signature` is of both, and X-FlowTask-Signature-Next of the successor.
-    """
-    successor = key.successor
-    if successor is not None and timestamp >= key.alone_at:
-        key, successor = successor, None
-    message_id = str(event_id).encode()
-    stamp = b"%d" % timestamp
-    signed = b"%b.%b.%b" % (message_id, stamp, body)
-    headers = [
-        (b"Content-Type", b"application/json"),
-        (b"User-Agent", USER_AGENT),
-        (b"X-FlowTask-Event", event.encode()),
-        (b"X-FlowTask-Delivery", str(delivery_id).encode()),
-        (b"X-FlowTask-Signature", _own(key, body)),
-        (b"webhook-id", message_id),
-        (b"webhook-timestamp", stamp),
-        (b"webhook-signature", _standard(key, signed)),
-    ]
-    if successor is not None:
-        headers[-1] = (b"webhook-signature", b"%b %b" % (headers[-1][1], _standard(successor, signed)))
-        headers.append((b"X-FlowTask-Signature-Next", _own(successor, body)))
-    return headers
+    """All headers of a webhook request but the framing ones, as `Prepared.headers` gives them."""
+    return Prepared(key, event=event, event_id=event_id, delivery_id=delivery_id, body=body).headers(timestamp)
 
 
 def _standard(key: SigningKey, signed: bytes) -> bytes:

@@ -12,7 +12,7 @@ from uuid import UUID
 from flowtask_contracts.commands.webhooks import Circuit
 from flowtask_kit import logs
 
-from ..deliveries.models import Outcome
+from ..deliveries.models import Failed, Outcome
 from ..endpoints.breaker import CLOSED, Breaker, Rules
 from ..endpoints.directory import Directory, Receiver
 from .rates import Rates
@@ -93,6 +93,8 @@ class Guard:
     def note(self, receiver: Receiver, outcome: Outcome, now: datetime) -> None:
         """Learn from what an attempt came to."""
         before = self._breaker(receiver)
+        if before is CLOSED and not self._pace and not isinstance(outcome, Failed):
+            return
         after = before.after(outcome, now, self._rules)
         if self._pace:
             self._set_pace(receiver.id, failed=after is not CLOSED)

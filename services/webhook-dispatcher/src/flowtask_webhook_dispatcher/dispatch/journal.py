@@ -19,6 +19,8 @@ from .work import Attempted, Cancelled, Deferred, Disabled, Entry, Parcel, Relea
 BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.RECOVERY})
 NO_LEASE = datetime(1970, 1, 1, tzinfo=UTC)
 
+DELIVERED = Delivered()
+
 Followed = tuple[Attempted, Next]
 """An attempt and what follows from it."""
 
@@ -173,6 +175,8 @@ def _after_claim(entry: Attempted, row: Any, now: datetime) -> tuple[Next, Plan 
 
 
 def _next(entry: Attempted, attempts: int, now: datetime) -> Next:
+    if isinstance(entry.result.outcome, Accepted):
+        return DELIVERED
     waits = entry.parcel.receiver.policy.waits
     return settle(attempts, entry.result.outcome, waits, now, jitter=random.random())  # noqa: S311 - spreads load
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 from flowtask_kit import logs
@@ -40,6 +41,15 @@ class _Lane:
         self.known = True
 
 
+class _Place:
+    """One of the places for attempts under way, and what is being sent from it."""
+
+    __slots__ = ("parcel",)
+
+    def __init__(self, parcel: Parcel) -> None:
+        self.parcel = parcel
+
+
 class Lanes:
     """Runs `send` for each parcel, at most `at_once` of an endpoint and `total` in all; workspaces take turns, and endpoints.
 
@@ -58,6 +68,7 @@ class Lanes:
         total: int,
         short: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._send = send
         self._freed = freed
         self._at_once = at_once
@@ -69,15 +80,15 @@ class Lanes:
         """Attempts under way."""
         self._turns: OrderedDict[UUID, OrderedDict[UUID, None]] = OrderedDict()
         """Endpoints, by workspace, that wait for a place although they are not at their own limit, the longest waiting first."""
-        self._tasks: dict[asyncio.Task[None], Parcel] = {}
+        self._places: dict[asyncio.Task[None], _Place] = {}
         self._waiting = 0
         self._closed = False
-        metrics.IN_FLIGHT.set_function(lambda: len(self._tasks))
+        metrics.IN_FLIGHT.set_function(lambda: len(self._places))
 
     @property
     def in_hand(self) -> int:
         """Parcels that wait or are under way."""
-        return self._waiting + len(self._tasks)
+        return self._waiting + len(self._places)
 
     def offer(self, parcel: Parcel) -> bool:
         """Send it as soon as there is room; False when the endpoint's queue is full."""
@@ -102,7 +113,7 @@ class Lanes:
             ahead = min(int(each * sets), each + QUEUE)
             taken = lane.under_way + len(lane.waiting)
         free = ahead - taken
-        return min(free, self._total - len(self._tasks)) if 2 * free >= ahead else 0
+        return min(free, self._total - len(self._places)) if 2 * free >= ahead else 0
 
     def _may_wait(self, lane: _Lane) -> int:
         if not lane.known:
@@ -120,16 +131,16 @@ class Lanes:
 
     async def idle(self) -> None:
         """Wait until nothing is under way."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        while self._places:
+            await asyncio.wait(set(self._places))
 
     def close(self) -> list[Parcel]:
         """Begin nothing more; returns what was not sent, withdrawn."""
         self._closed = True
         unsent = [parcel for lane in self._lanes.values() for parcel in lane.waiting]
-        for task, parcel in self._tasks.items():
-            if parcel.stage is Stage.WAITING:
-                unsent.append(parcel)
+        for task, place in self._places.items():
+            if place.parcel.stage is Stage.WAITING:
+                unsent.append(place.parcel)
                 task.cancel()
         for parcel in unsent:
             self.withdraw(parcel)
@@ -137,7 +148,7 @@ class Lanes:
 
     def abandon(self) -> None:
         """Cancel what is under way."""
-        for task in self._tasks:
+        for task in self._places:
             task.cancel()
 
     def _advance(self, lane: _Lane) -> None:
@@ -153,34 +164,37 @@ class Lanes:
 
     def _has_place(self, lane: _Lane, given: int = 0) -> bool:
         """Whether it may have one more of the places, once it has given up so many of its own."""
-        free = self._total - len(self._tasks) + given
+        free = self._total - len(self._places) + given
         if lane.under_way > given:
             return free > self._reserve
         return free > (self._reserve // 2 if self._of_workspace[lane.workspace_id] > given else 0)
 
     def _begin(self, lane: _Lane) -> None:
-        parcel = self._pop(lane)
+        place = _Place(self._pop(lane))
         lane.under_way += 1
         self._of_workspace[lane.workspace_id] += 1
-        task = asyncio.create_task(self._run(lane, parcel))
-        self._tasks[task] = parcel
-        task.add_done_callback(lambda done: self._ended(done, lane))
+        task = self._loop.create_task(self._run(lane, place))
+        self._places[task] = place
+        task.add_done_callback(partial(self._ended, lane))
 
-    async def _run(self, lane: _Lane, parcel: Parcel | None) -> None:
+    async def _run(self, lane: _Lane, place: _Place) -> None:
         """Send a parcel, and then the next of the same lane for as long as that may have the place: a task for each is dear."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None
-        while parcel is not None:
-            self._tasks[task] = parcel
-            begun = loop.time()
+        clock, send = self._loop.time, self._send
+        begun = clock()
+        while True:
+            parcel = place.parcel
             try:
-                await self._send(parcel)
+                await send(parcel)
             except Exception:
                 log.exception("parcel left to its message or lease")
             finally:
                 parcel.stage = Stage.ENDED
-                lane.took(loop.time() - begun)
-            parcel = self._next(lane)
+                ended = clock()
+                lane.took(ended - begun)
+            following = self._next(lane)
+            if following is None:
+                return
+            place.parcel, begun = following, ended
 
     def _next(self, lane: _Lane) -> Parcel | None:
         """The parcel that may take over the place of one that has ended; None where another lane may have the better claim."""
@@ -195,8 +209,8 @@ class Lanes:
         self._waiting -= 1
         return lane.waiting.popitem(last=False)[0]
 
-    def _ended(self, task: "asyncio.Task[None]", lane: _Lane) -> None:
-        del self._tasks[task]
+    def _ended(self, lane: _Lane, task: "asyncio.Task[None]") -> None:
+        del self._places[task]
         lane.under_way -= 1
         self._of_workspace[lane.workspace_id] -= 1
         if self._turns:
@@ -207,7 +221,7 @@ class Lanes:
 
     def _give_place(self) -> None:
         """One of the free places goes to the workspace, and of it to the endpoint, that has waited longest for one."""
-        if self._closed or len(self._tasks) >= self._total:
+        if self._closed or len(self._places) >= self._total:
             return
         for workspace_id, endpoints in list(self._turns.items()):
             for endpoint_id in list(endpoints):

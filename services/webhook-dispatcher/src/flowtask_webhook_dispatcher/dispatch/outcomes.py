@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from flowtask_kit.ids import utc_now
 
 from ..deliveries.models import Accepted, Failed, Gone, Outcome, outcome_of
 from ..endpoints.policy import Policy
+from ..health.tally import Tally
 from ..transport import Answer, TransportError, retry_after
 from . import metrics
-from .work import Parcel, Result
+from .work import Arrival, Attempted, Parcel, Result
 
 _WITH_RETRY_AFTER = frozenset({429, 503})
 _WISH = "webhook-delivery"
@@ -21,23 +23,50 @@ NO_WAIT = timedelta(0)
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-def of_answer(answer: Answer, policy: Policy, at: datetime, sent: Headers, trace_id: str | None) -> Result:
-    """The result of an attempt that was answered."""
-    status, headers, body, truncated, _, timings = answer
-    return Result(
-        _outcome(answer, policy),
-        at,
-        round(timings.total * 1000),
-        status,
-        None,
-        None,
-        timings,
-        trace_id,
-        b"\n".join(map(b": ".join, sent)),
-        "\n".join(map(": ".join, headers)).encode("latin-1"),
-        _text(body) if body else None,
-        truncated,
-    )
+class Answered(NamedTuple):
+    """To record: an attempt that was answered. It is put into words and counted when it is written, with many others at once."""
+
+    parcel: Parcel
+    answer: Answer
+    outcome: Outcome
+    at: datetime
+    sent: Headers
+    trace_id: str | None
+    tally: Tally
+    arrival: Arrival | None = None
+
+    def attempted(self) -> Attempted:
+        """The attempt in words; it counts now, so this is to be asked once."""
+        parcel, answer, outcome, at, sent, trace_id, tally, arrival = self
+        status, headers, body, truncated, _, timings = answer
+        result = Result(
+            outcome,
+            at,
+            round(timings.total * 1000),
+            status,
+            None,
+            None,
+            timings,
+            trace_id,
+            b"\n".join(map(b": ".join, sent)),
+            "\n".join(map(": ".join, headers)).encode("latin-1", "replace"),
+            _text(body) if body else None,
+            truncated,
+        )
+        count(parcel, result, tally)
+        return Attempted(parcel, result, arrival)
+
+
+def of_answer(answer: Answer, policy: Policy) -> Outcome:
+    """What an answer means to a policy."""
+    wish = wait = None
+    for name, value in answer.headers:
+        if len(name) == len(_WISH) and name.lower() == _WISH:
+            wish = value.strip().lower()
+            break
+    if answer.status in _WITH_RETRY_AFTER:
+        wait = retry_after(answer.header("retry-after"), utc_now())
+    return outcome_of(answer.status, policy.retry_on, wait=wait or NO_WAIT, wish=wish)
 
 
 def of_failure(error: TransportError, at: datetime, sent: Headers, trace_id: str | None) -> Result:
@@ -55,9 +84,10 @@ def of_failure(error: TransportError, at: datetime, sent: Headers, trace_id: str
     )
 
 
-def count(parcel: Parcel, result: Result) -> None:
-    """Add an attempt to the metrics."""
+def count(parcel: Parcel, result: Result, tally: Tally) -> None:
+    """Add an attempt to the metrics, and to the counts of its endpoint."""
     accepted, seconds = isinstance(result.outcome, Accepted), result.duration_ms / 1000
+    tally.note(parcel.receiver.id, result.at, result.duration_ms, delivered=accepted)
     metrics.ATTEMPTS.inc(_WORDS[type(result.outcome)], _CLASSES[(result.status_code or 0) // 100])
     if result.error_code is not None:
         metrics.NO_ANSWERS.labels(result.error_code).inc()
@@ -71,17 +101,6 @@ def count(parcel: Parcel, result: Result) -> None:
         metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, age))
     if accepted:
         metrics.END_TO_END_SECONDS.observe(max(0.0, age + seconds))
-
-
-def _outcome(answer: Answer, policy: Policy) -> Outcome:
-    wish = wait = None
-    for name, value in answer.headers:
-        if len(name) == len(_WISH) and name.lower() == _WISH:
-            wish = value.strip().lower()
-            break
-    if answer.status in _WITH_RETRY_AFTER:
-        wait = retry_after(answer.header("retry-after"), utc_now())
-    return outcome_of(answer.status, policy.retry_on, wait=wait or NO_WAIT, wish=wish)
 
 
 def _text(body: bytes) -> str:

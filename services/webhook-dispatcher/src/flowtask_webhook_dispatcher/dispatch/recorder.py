@@ -16,6 +16,7 @@ from flowtask_kit.outages import is_outage
 
 from . import metrics
 from .journal import Journal
+from .outcomes import Answered
 from .work import AGAIN_LATER, Arrival, Entry
 
 log = logs.get(__name__)
@@ -32,14 +33,14 @@ class Recorder:
         self._pool = pool
         self._journal = journal
         self._settled = settled
-        self._pending: deque[Entry] = deque()
+        self._pending: deque[Entry | Answered] = deque()
         self._more = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.healthy = asyncio.Event()
         self.healthy.set()
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: Entry | Answered) -> None:
         """Have an entry recorded soon."""
         self._pending.append(entry)
         self._idle.clear()
@@ -78,7 +79,8 @@ class Recorder:
                 if parcel.delivery_id in taken:
                     break
                 taken.add(parcel.delivery_id)
-            batch.append(pending.popleft())
+            entry = pending.popleft()
+            batch.append(entry.attempted() if isinstance(entry, Answered) else entry)
         return batch
 
     async def _record(self, batch: list[Entry]) -> None:

@@ -12,6 +12,7 @@ from flowtask_contracts.commands.webhooks import DisabledReason
 from ..deliveries.models import Outcome
 from ..endpoints.breaker import Breaker
 from ..endpoints.directory import Receiver
+from ..signing import Prepared
 from ..transport import Timings
 from .payload import PublicEvent
 
@@ -54,7 +55,7 @@ class Parcel:
     """One event for one endpoint. `claim_no` is 0 until a due row stands for it, then the claim that settles it.
 
     `attempts` counts scheduled attempts made before. After `claim_until` the row may be another's. It is `WAITING` until
-    its request is about to leave.
+    its request is about to leave. `request` is what was prepared of that, under the receiver's key of then.
     """
 
     event: PublicEvent
@@ -67,6 +68,18 @@ class Parcel:
     attempts: int = 0
     trigger: Trigger = Trigger.SCHEDULE
     stage: Stage = Stage.WAITING
+    request: Prepared | None = None
+
+    def prepared(self, receiver: Receiver) -> Prepared:
+        """The request to a receiver that has a key: prepared before, or now if that key is a new one."""
+        assert receiver.key is not None
+        request, event = self.request, self.event
+        if request is None or request.key is not receiver.key:
+            body = event.body(self.delivery_id, thin=receiver.forms.thin(event.id))
+            self.request = request = Prepared(
+                receiver.key, event=event.type, event_id=event.id, delivery_id=self.delivery_id, body=body
+            )
+        return request
 
     def take_arrival(self) -> Arrival | None:
         """The message this parcel still holds open; from here on the entry that is put on record holds it."""

@@ -52,6 +52,7 @@ class HookClient:
         self._dialing = 0
         self._changed: asyncio.Future[None] | None = None  # set when a connection or a dial ends while `aclose` waits
         self._dialer = Dialer(admission, tls or verifying_context(), proxy, self._make)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     async def post(
@@ -68,7 +69,9 @@ class HookClient:
         line breaks. A connection that was idle and dies before a byte of the answer is replaced once. Cancelling closes
         the connection in use.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:  # kept: asking for it is a system call
+            loop = self._loop = asyncio.get_running_loop()
         begun, started = time.perf_counter(), loop.time()
         deadline = started + timeout
         head = _head(target, headers, len(body))
