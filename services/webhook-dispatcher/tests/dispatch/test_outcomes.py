@@ -4,15 +4,16 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowtask_contracts.commands.webhook_deliveries import Attempt as AttemptView
 from flowtask_contracts.commands.webhooks import DisabledReason, RetryOn
 from flowtask_webhook_dispatcher.deliveries.models import Accepted, Failed, Gone, headers_of
 from flowtask_webhook_dispatcher.dispatch import outcomes
-from flowtask_webhook_dispatcher.dispatch.work import Attempted
+from flowtask_webhook_dispatcher.dispatch.outcomes import Answered
 from flowtask_webhook_dispatcher.endpoints.policy import STANDARD, Policy
+from flowtask_webhook_dispatcher.health.tally import Tally
 from flowtask_webhook_dispatcher.transport import Answer, Failure, Timings, TransportError
 from flowtask_webhook_dispatcher.transport.responses import MAX_HEAD, ResponseReader
 
@@ -45,13 +46,19 @@ def said(status, headers, body):
     return Answer(reader.status, text, reader.body, reader.truncated, "192.0.2.1", TIMINGS)
 
 
+def kept_of(answer, policy, parcel):
+    """What is put on record of an answer."""
+    outcome = outcomes.of_answer(answer, policy)
+    return Answered(parcel, answer, outcome, AT, SENT, "0" * 32, Tally(), parcel.take_arrival()).attempted()
+
+
 @given(st.integers(200, 999), HEADERS, BODIES, st.sampled_from([STANDARD, ANY]))
-@settings(max_examples=400, deadline=None)
-def test_any_answer_is_a_result_that_can_be_kept_and_shown(status, headers, body, policy):
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_answer_is_a_result_that_can_be_kept_and_shown(make_parcel, status, headers, body, policy):
     answer = said(status, headers, body)
     if answer is None:
         return
-    result = outcomes.of_answer(answer, policy, AT, SENT, "0" * 32)
+    result = kept_of(answer, policy, make_parcel()).result
     assert isinstance(result.outcome, Accepted | Failed | Gone)
     assert isinstance(result.outcome, Accepted) == (200 <= status < 300)
     if isinstance(result.outcome, Failed):
@@ -89,7 +96,7 @@ def test_any_answer_is_a_result_that_can_be_kept_and_shown(status, headers, body
 )
 def test_what_a_receiver_wishes_by_header(status, wish, outcome):
     answer = said(status, [(b"Webhook-Delivery", wish)], b"")
-    assert outcomes.of_answer(answer, STANDARD, AT, SENT, None).outcome == outcome
+    assert outcomes.of_answer(answer, STANDARD) == outcome
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_what_a_receiver_wishes_by_header(status, wish, outcome):
 def test_only_429_and_503_may_ask_for_a_longer_wait(status, waits):
     answer = said(status, [(b"Retry-After", b"30")], b"")
     expected = Failed(timedelta(seconds=30) if waits else timedelta(0))
-    assert outcomes.of_answer(answer, STANDARD, AT, SENT, None).outcome == expected
+    assert outcomes.of_answer(answer, STANDARD) == expected
 
 
 @pytest.mark.parametrize("kind", [each for each in Failure if not each.ours])
@@ -119,11 +126,7 @@ async def test_the_strangest_answers_are_put_on_record_and_read_again(write, row
         (404, [(b"X", b": : "), (b"X", b"a\tb")] * 40, b"x" * 100),
     ]
     answers = [said(*each) for each in strange]
-    entries = []
-    for answer in answers:
-        parcel = make_parcel()
-        result = outcomes.of_answer(answer, STANDARD, AT, SENT, "0" * 32)
-        entries.append(Attempted(parcel, result, parcel.take_arrival()))
+    entries = [kept_of(answer, STANDARD, make_parcel()) for answer in answers]
     await asyncio.wait_for(write(*entries), 30)
     kept = {row["endpoint_id"]: row for row in await rows_of("attempts")}
     for entry, answer in zip(entries, answers, strict=True):
