@@ -38,7 +38,7 @@ def frame(sid, subject, reply, headers, data):
 messages = st.tuples(
     st.sampled_from([1, 2]),
     st.sampled_from(["a", "events.task.created"]),
-    st.sampled_from(["", "$JS.ACK.EVENTS.d.1.2.3.4.5"]),
+    st.sampled_from(["", "$JS.ACK.EVENTS.d.1.2.3.4.5", "42"]),
     st.sampled_from([b"", HEADERS, b"NATS/1.0 404 No Messages\r\n\r\n"]),
     st.binary(max_size=40) | st.sampled_from([b"\r\nMSG a 1 1\r\nx\r\n", b"PING\r\n"]),
 )

@@ -13,7 +13,6 @@ from flowtask_webhook_dispatcher.deliveries.models import Accepted, Failed, Gone
 from flowtask_webhook_dispatcher.dispatch import outcomes
 from flowtask_webhook_dispatcher.dispatch.outcomes import Answered
 from flowtask_webhook_dispatcher.endpoints.policy import STANDARD, Policy
-from flowtask_webhook_dispatcher.health.tally import Tally
 from flowtask_webhook_dispatcher.transport import Answer, Failure, Timings, TransportError
 from flowtask_webhook_dispatcher.transport.responses import MAX_HEAD, ResponseReader
 
@@ -49,7 +48,7 @@ def said(status, headers, body):
 def kept_of(answer, policy, parcel):
     """What is put on record of an answer."""
     outcome = outcomes.of_answer(answer, policy)
-    return Answered(parcel, answer, outcome, AT, SENT, "0" * 32, Tally(), parcel.take_arrival()).attempted()
+    return Answered(parcel, answer, outcome, AT, SENT, "0" * 32, parcel.take_arrival()).attempted()
 
 
 @given(st.integers(200, 999), HEADERS, BODIES, st.sampled_from([STANDARD, ANY]))

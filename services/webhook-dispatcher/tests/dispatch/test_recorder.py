@@ -30,7 +30,9 @@ async def impatient(database_url, patience):
 
 @pytest.fixture
 async def recorder(impatient, settled):
-    made = Recorder(impatient, Journal(lease=timedelta(seconds=25), due=lambda _at: None), settled.append)
+    made = Recorder(
+        impatient, Journal(lease=timedelta(seconds=25), due=lambda _at: None), settled.append, lambda _attempts: None
+    )
     task = asyncio.create_task(made.run())
     yield made
     task.cancel()

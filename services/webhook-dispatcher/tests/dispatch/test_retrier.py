@@ -76,7 +76,12 @@ async def make_replica(pool):
             await pool.execute("DELETE FROM webhooks.due WHERE delivery_id = $1", parcel.delivery_id)
 
         directory = Directory(RING, allow_http=True)
-        recorder = Recorder(pool, Journal(lease=timedelta(seconds=25), due=lambda _at: None), lambda _arrival: None)
+        recorder = Recorder(
+            pool,
+            Journal(lease=timedelta(seconds=25), due=lambda _at: None),
+            lambda _arrival: None,
+            lambda _attempts: None,
+        )
         guard = Guard(directory, recorder.put, Rules(), each=each)
         lanes = Lanes(send, lambda endpoint: retrier.freed(endpoint), guard.at_once, total=512)  # noqa: PLW0108
         retrier = Retrier(pool, directory, guard, lanes, recorder, claim=timedelta(seconds=claim))

@@ -5,20 +5,21 @@ through a queue. Here a message goes from the connection's bytes straight to a f
 to nats-py, with the bytes as they came.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.protocol.parser import AWAITING_CONTROL_LINE, MAX_CONTROL_LINE_SIZE, Parser
+from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
 from flowtask_kit import logs
 
 log = logs.get(__name__)
 
-_SIZES = {b"MSG": 1, b"HMSG": 2}
-"""Numbers that the line of a message ends with, by its first word: of bytes in all, and of headers before."""
+_LINE = re.compile(rb"(H?)MSG (\S+) (\S+) (?:(\S+) )?(?:(\d+) )?(\d+)\r\n")
+"""The line before a message: subject, subscription, where to reply, if anywhere, bytes of headers, if there can be any, and in all."""
 
 
 class HotMessage(NamedTuple):
@@ -90,20 +91,22 @@ class _HotParser(Parser):
         """Hand over the messages that `data` begins with; how many bytes they were, and whether the next is not whole yet."""
         at = 0
         while True:
-            end = data.find(b"\r\n", at, at + MAX_CONTROL_LINE_SIZE)
-            if end < 0:
+            line = _LINE.match(data, at)
+            if line is None:
                 return at, False
-            words = data[at:end].split()
-            numbers = _SIZES.get(words[0]) if words else None
-            if numbers is None or len(words) < 3 + numbers or (heard := self.heard.get(words[2])) is None:
+            with_headers, subject, number, reply, headers, size = line.groups()
+            if with_headers and headers is None:
+                reply, headers = None, reply  # what looked like a place to reply to is a number
+            heard = self.heard.get(number)
+            if heard is None or (headers is None) == bool(with_headers):
                 return at, False
-            begin, size = end + 2, int(words[-1])
-            if len(data) < begin + size + 2:
+            begin = line.end()
+            end = begin + int(size)
+            if len(data) < end + 2:
                 return at, True
-            split = begin + int(words[-2]) if numbers > 1 else begin
-            reply = words[3].decode() if len(words) > 3 + numbers else ""
-            at = begin + size + 2
+            split = begin if headers is None else begin + int(headers)
+            at = end + 2
             try:
-                heard(HotMessage(words[1].decode(), reply, data[begin:split], data[split : at - 2]))
+                heard(HotMessage(subject.decode(), reply.decode() if reply else "", data[begin:split], data[split:end]))
             except Exception:  # it must not end the connection's reading
                 log.exception("message not taken")

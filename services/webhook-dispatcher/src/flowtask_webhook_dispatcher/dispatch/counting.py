@@ -1,7 +1,7 @@
 """Prometheus metrics for a hot loop: they count into plain integers, and look like any others when they are asked."""
 
 import math
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -21,9 +21,9 @@ class HotCounter(Collector):
         self._counts: dict[tuple[str, ...], int] = {}
         registry.register(self)
 
-    def inc(self, *values: str) -> None:
-        """Count one of these labels' values."""
-        self._counts[values] = self._counts.get(values, 0) + 1
+    def inc(self, values: tuple[str, ...], number: int = 1) -> None:
+        """Count so many of these labels' values."""
+        self._counts[values] = self._counts.get(values, 0) + number
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """What was counted so far."""
@@ -46,10 +46,15 @@ class HotHistogram(Collector):
         self._sum = 0.0
         registry.register(self)
 
-    def observe(self, value: float) -> None:
-        """Count a value into the first bucket whose upper bound it does not exceed."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+    def observe(self, values: Sequence[float]) -> None:
+        """Count each value into the first bucket whose upper bound it does not exceed."""
+        values, below = sorted(values), 0
+        for bucket, bound in enumerate(self._bounds):
+            upto = bisect_right(values, bound, below)
+            self._counts[bucket] += upto - below
+            below = upto
+        self._counts[-1] += len(values) - below
+        self._sum += sum(values)
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
         """What was counted so far."""

@@ -21,7 +21,7 @@ from ..health.tally import Tally
 from ..keyring import KeyRing
 from ..settings import DispatcherSettings
 from ..transport import Transport
-from . import metrics
+from . import metrics, outcomes
 from .guard import Guard
 from .intake import Intake
 from .journal import Journal
@@ -79,13 +79,12 @@ class Dispatcher:
         )
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
         journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
-        recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
+        counted = partial(outcomes.count, tally=self._tally)
+        recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival), counted)  # noqa: PLW0108 - made below
         load = Load(asyncio.get_running_loop().time, spent_by_this_thread())
         rules = Rules(settings.webhooks_breaker_failures, timedelta(seconds=settings.webhooks_breaker_seconds))
         guard = Guard(self._directory, recorder.put, rules, each=settings.webhooks_endpoint_concurrency)
-        sender = Sender(
-            self._client, self._directory, guard, self._tally, recorder, timeout=settings.webhooks_timeout_seconds
-        )
+        sender = Sender(self._client, self._directory, guard, recorder, timeout=settings.webhooks_timeout_seconds)
         lanes = Lanes(
             sender.send,
             lambda endpoint_id: retrier.freed(endpoint_id),  # noqa: PLW0108 - made below

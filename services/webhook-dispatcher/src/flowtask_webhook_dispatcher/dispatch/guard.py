@@ -50,11 +50,8 @@ class Guard:
 
     def at_once(self, endpoint_id: UUID) -> int:
         """How many attempts may be under way to it, from this process."""
-        receiver = self._directory.get(endpoint_id)
-        most = self._each
-        if receiver is not None and receiver.policy.at_once is not None:
-            most = min(most, receiver.policy.at_once)
-        return min(most, self._pace.get(endpoint_id, most))
+        limit = self._directory.limits.get(endpoint_id, self._each)
+        return min(limit, self._each, self._pace.get(endpoint_id, limit)) if self._pace else min(limit, self._each)
 
     def room(self, receiver: Receiver, now: datetime) -> int:
         """How many due rows may be claimed for it, as far as circuit and rate go."""

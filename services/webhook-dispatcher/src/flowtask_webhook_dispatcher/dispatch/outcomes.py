@@ -1,5 +1,6 @@
 """What an attempt came to: the answer or its absence as a result for the log, and as a number for the metrics."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -24,7 +25,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Answered(NamedTuple):
-    """To record: an attempt that was answered. It is put into words and counted when it is written, with many others at once."""
+    """To record: an attempt that was answered. It is put into words when it is written, with many others at once."""
 
     parcel: Parcel
     answer: Answer
@@ -32,12 +33,11 @@ class Answered(NamedTuple):
     at: datetime
     sent: Headers
     trace_id: str | None
-    tally: Tally
     arrival: Arrival | None = None
 
     def attempted(self) -> Attempted:
-        """The attempt in words; it counts now, so this is to be asked once."""
-        parcel, answer, outcome, at, sent, trace_id, tally, arrival = self
+        """The attempt in words."""
+        parcel, answer, outcome, at, sent, trace_id, arrival = self
         status, headers, body, truncated, _, timings = answer
         result = Result(
             outcome,
@@ -53,7 +53,6 @@ class Answered(NamedTuple):
             _text(body) if body else None,
             truncated,
         )
-        count(parcel, result, tally)
         return Attempted(parcel, result, arrival)
 
 
@@ -84,23 +83,32 @@ def of_failure(error: TransportError, at: datetime, sent: Headers, trace_id: str
     )
 
 
-def count(parcel: Parcel, result: Result, tally: Tally) -> None:
-    """Add an attempt to the metrics, and to the counts of its endpoint."""
-    accepted, seconds = isinstance(result.outcome, Accepted), result.duration_ms / 1000
-    tally.note(parcel.receiver.id, result.at, result.duration_ms, delivered=accepted)
-    metrics.ATTEMPTS.inc(_WORDS[type(result.outcome)], _CLASSES[(result.status_code or 0) // 100])
-    if result.error_code is not None:
-        metrics.NO_ANSWERS.labels(result.error_code).inc()
-    metrics.ATTEMPT_SECONDS.observe(seconds)
-    if parcel.attempts:
-        metrics.RETRIES.labels(str(parcel.attempts) if parcel.attempts < _MANY else f"{_MANY}+").inc()
-    if (parcel.attempts and not accepted) or (happened := parcel.event.time) is None:
-        return
-    age = (result.at - happened).total_seconds()
-    if not parcel.attempts:
-        metrics.FIRST_ATTEMPT_SECONDS.observe(max(0.0, age))
-    if accepted:
-        metrics.END_TO_END_SECONDS.observe(max(0.0, age + seconds))
+def count(attempts: Sequence[Attempted], tally: Tally) -> None:
+    """Add attempts that are about to be put on record to the metrics, and to the counts of their endpoints."""
+    kinds: Counter[tuple[type[Outcome], int | None]] = Counter()
+    took, until_first, until_delivered = [], [], []
+    for parcel, result, _ in attempts:
+        kind, milliseconds, retry = type(result.outcome), result.duration_ms, parcel.attempts
+        accepted = kind is Accepted
+        kinds[kind, result.status_code] += 1
+        took.append(milliseconds / 1000)
+        tally.note(parcel.receiver.id, result.at, milliseconds, delivered=accepted)
+        if result.error_code is not None:
+            metrics.NO_ANSWERS.labels(result.error_code).inc()
+        if retry:
+            metrics.RETRIES.labels(str(retry) if retry < _MANY else f"{_MANY}+").inc()
+        if (retry and not accepted) or (happened := parcel.event.time) is None:
+            continue
+        age = (result.at - happened).total_seconds()
+        if not retry:
+            until_first.append(age)
+        if accepted:
+            until_delivered.append(age + milliseconds / 1000)
+    for (kind, status), number in kinds.items():
+        metrics.ATTEMPTS.inc((_WORDS[kind], _CLASSES[(status or 0) // 100]), number)
+    metrics.ATTEMPT_SECONDS.observe(took)
+    metrics.FIRST_ATTEMPT_SECONDS.observe([max(0.0, age) for age in until_first])
+    metrics.END_TO_END_SECONDS.observe([max(0.0, age) for age in until_delivered])
 
 
 def _text(body: bytes) -> str:

@@ -109,8 +109,8 @@ class PublicEvent:
 
 def _uuid(document: dict[str, Any], name: str) -> UUID:
     try:
-        return driver_uuid(_text(document, name))
-    except ValueError:
+        return driver_uuid(document[name])
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise NotAnEvent(f"its `{name}` is not a UUID") from None
 
 

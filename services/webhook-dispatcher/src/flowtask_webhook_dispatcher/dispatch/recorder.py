@@ -6,7 +6,7 @@ cleared, so that nobody sends what could not be recorded.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -17,7 +17,7 @@ from flowtask_kit.outages import is_outage
 from . import metrics
 from .journal import Journal
 from .outcomes import Answered
-from .work import AGAIN_LATER, Arrival, Entry
+from .work import AGAIN_LATER, Arrival, Attempted, Entry
 
 log = logs.get(__name__)
 
@@ -27,12 +27,19 @@ GATHER_SECONDS = 0.05
 
 
 class Recorder:
-    """Takes entries from anywhere in the process and puts them on record in order."""
+    """Takes entries from anywhere in the process and puts them on record in order; `count` hears of each attempt once."""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", journal: Journal, settled: Callable[[Arrival], None]) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[Any]",
+        journal: Journal,
+        settled: Callable[[Arrival], None],
+        count: Callable[[Sequence[Attempted]], None],
+    ) -> None:
         self._pool = pool
         self._journal = journal
         self._settled = settled
+        self._count = count
         self._pending: deque[Entry | Answered] = deque()
         self._more = asyncio.Event()
         self._idle = asyncio.Event()
@@ -81,6 +88,7 @@ class Recorder:
                 taken.add(parcel.delivery_id)
             entry = pending.popleft()
             batch.append(entry.attempted() if isinstance(entry, Answered) else entry)
+        self._count([entry for entry in batch if isinstance(entry, Attempted)])
         return batch
 
     async def _record(self, batch: list[Entry]) -> None:

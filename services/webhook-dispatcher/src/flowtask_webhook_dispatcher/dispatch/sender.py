@@ -11,7 +11,6 @@ from flowtask_kit.ids import utc_now
 
 from ..deliveries.models import Accepted, Failed, Outcome
 from ..endpoints.directory import Directory, Receiver
-from ..health.tally import Tally
 from ..transport import Failure, Transport, TransportError
 from . import outcomes
 from .guard import Guard
@@ -35,12 +34,10 @@ class Sender:
         client: Transport,
         directory: Directory,
         guard: Guard,
-        tally: Tally,
         recorder: Recorder,
         *,
         timeout: float,
     ) -> None:
-        self._tally = tally
         self._client = client
         self._directory = directory
         self._guard = guard
@@ -85,7 +82,9 @@ class Sender:
 
     async def _attempt(self, parcel: Parcel, receiver: Receiver, at: datetime) -> Entry | Answered:
         span, trace_id = self._trace(parcel)
-        request = parcel.prepared(receiver)
+        request = parcel.request
+        if request is None or request.key is not receiver.key:
+            request = parcel.prepared(receiver)
         headers: Headers = request.headers(int(at.timestamp()))
         sent, own = headers, receiver.headers
         if own is not None:
@@ -99,7 +98,6 @@ class Sender:
                 log.warning("attempt could not be made", error=str(error), trace_id=trace_id)
                 return postponed(parcel, OURS_TO_MEND)
             result = outcomes.of_failure(error, at, headers, trace_id)
-            outcomes.count(parcel, result, self._tally)
             self._learn(receiver, result.outcome, at)
             _say(parcel, trace_id, error=result.error_code, duration_ms=result.duration_ms)
             return Attempted(parcel, result, parcel.take_arrival())
@@ -110,7 +108,7 @@ class Sender:
         self._learn(receiver, outcome, at)
         if not isinstance(outcome, Accepted):
             _say(parcel, trace_id, status=answer.status, duration_ms=round(answer.timings.total * 1000))
-        return Answered(parcel, answer, outcome, at, headers, trace_id, self._tally, parcel.take_arrival())
+        return Answered(parcel, answer, outcome, at, headers, trace_id, parcel.take_arrival())
 
     def _trace(self, parcel: Parcel) -> tuple[Span | None, str]:
         """The trace that the event came with, or one of its own: a span of it where spans go anywhere, and its id."""

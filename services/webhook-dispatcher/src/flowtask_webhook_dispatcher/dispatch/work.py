@@ -71,14 +71,13 @@ class Parcel:
     request: Prepared | None = None
 
     def prepared(self, receiver: Receiver) -> Prepared:
-        """The request to a receiver that has a key: prepared before, or now if that key is a new one."""
+        """The request to a receiver that has a key, made now and kept."""
         assert receiver.key is not None
-        request, event = self.request, self.event
-        if request is None or request.key is not receiver.key:
-            body = event.body(self.delivery_id, thin=receiver.forms.thin(event.id))
-            self.request = request = Prepared(
-                receiver.key, event=event.type, event_id=event.id, delivery_id=self.delivery_id, body=body
-            )
+        event, delivery_id = self.event, self.delivery_id
+        body = event.body(delivery_id, thin=receiver.forms.thin(event.id))
+        self.request = request = Prepared(
+            receiver.key, event=event.type, event_id=event.id, delivery_id=delivery_id, body=body
+        )
         return request
 
     def take_arrival(self) -> Arrival | None:

@@ -82,6 +82,8 @@ class Directory:
         self._listeners: list[Callable[[UUID], None]] = []
         self.disabled: set[UUID] = set()
         """Endpoints that their receivers have ended."""
+        self.limits: dict[UUID, int] = {}
+        """How many attempts may be under way at once to endpoints whose owners have said it."""
         self.held: dict[UUID, Breaker] = {}
         """Breakers that are not closed."""
         self.unreadable: dict[UUID, str] = {}
@@ -139,6 +141,7 @@ class Directory:
 
     def _forget(self, endpoint_id: UUID) -> None:
         self.disabled.discard(endpoint_id)
+        self.limits.pop(endpoint_id, None)
         self.held.pop(endpoint_id, None)
         self.unreadable.pop(endpoint_id, None)
         for listener in self._listeners:
@@ -174,6 +177,8 @@ class Directory:
         )
         if row["disabled_at"] is not None:
             self.disabled.add(receiver.id)
+        if receiver.policy.at_once is not None:
+            self.limits[receiver.id] = receiver.policy.at_once
         if receiver.breaker.open_until is not None:
             self.held[receiver.id] = receiver.breaker
         if receiver.filter is not None:
