@@ -26,6 +26,7 @@ from .documentation import routes as documentation
 from .documentation.service import Documentation
 from .emails import routes as emails
 from .erasure.loop import erasures, late_after
+from .events import routes as events
 from .http.cors import cors_of
 from .idempotency.loop import forgetting
 from .invitations import routes as invitations
@@ -50,6 +51,7 @@ _ROUTERS = (
     webhooks.router,
     secrets.router,
     deliveries.router,
+    events.router,
     api_keys.router,
     accounts.router,
     accounts.workspaces,

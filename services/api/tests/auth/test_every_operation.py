@@ -31,7 +31,7 @@ NEW = {
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
 OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
-NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|events|emails|billing|audit-log|invitations)\b")
+NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|events|event-types|emails|billing|audit-log|invitations)\b")
 
 
 PICK = "X-FlowTask-Workspace"
@@ -99,11 +99,13 @@ async def services(other_service):
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
+                "get-event",
             ),
             NotFound(),
         ) | {
             "get-email": NotFound(),
             "list-endpoints": {"items": [], "nextCursor": None},
+            "list-events": {"items": [], "nextCursor": None},
             "list-emails": {"items": [], "nextCursor": None},
             "create-endpoint": {"id": str(uuid4()), "createdBy": str(uuid4()), "url": "https://example.com/x"}
             | {"events": ["*"], "description": None, "active": True}
@@ -133,6 +135,7 @@ async def victim(shared, calling_with):
         "webhook_id": str(ENDPOINT),
         "delivery_id": str(DELIVERY),
         "event_id": str(EVENT),
+        "event_type": str(uuid4()),
         "email_id": str(EMAIL),
     }
 

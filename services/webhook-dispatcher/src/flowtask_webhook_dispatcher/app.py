@@ -21,6 +21,7 @@ from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
+from .events import answers as event_answers
 from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
@@ -47,6 +48,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     events = erasing_events(resources.database, resources.wake)
     delivery_answers.register(answers, dispatcher.wake, events)
     filter_answers.register(answers)
+    event_answers.register(answers)
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
     erasures = erasing(resources.database, resources.wake, settle=claim)

@@ -5,6 +5,7 @@ from flowtask_contracts.commands.billing import GetSubscription
 from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceCommand
 from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands.webhook_events import GetEvent, ListEvents
 from flowtask_contracts.commands.webhook_filters import TryFilter
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhooks import (
@@ -31,6 +32,8 @@ COMMANDS: tuple[type[Command], ...] = (
     RotateSecret,
     EndOverlap,
     TryFilter,
+    ListEvents,
+    GetEvent,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -49,10 +52,12 @@ __all__ = [
     "GetEndpoint",
     "GetEndpointHealth",
     "GetEndpointSecret",
+    "GetEvent",
     "GetSubscription",
     "ListDeliveries",
     "ListEmails",
     "ListEndpoints",
+    "ListEvents",
     "Reply",
     "RetryDelivery",
     "RotateSecret",

@@ -167,6 +167,7 @@ class AttemptsQuery(Body):
 class SearchDeliveriesQuery(ListDeliveriesQuery):
     """Which deliveries to list, of all endpoints."""
 
+    event_id: UUID | None = Field(default=None, description="Only deliveries of this event.")
     resource_id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_.\-]{1,100}$",

@@ -148,10 +148,12 @@ async def list_deliveries(
     commands: Commands, caller: Caller, webhook_id: UUID | None, asked: ListDeliveriesQuery
 ) -> Deliveries:
     """Deliveries to an endpoint, or to all of the workspace, newest event first."""
+    searched = asked if isinstance(asked, SearchDeliveriesQuery) else SearchDeliveriesQuery()
     command = ListDeliveries(
         workspace_id=caller.workspace_id,
         endpoint_id=webhook_id,
-        resource_id=asked.resource_id if isinstance(asked, SearchDeliveriesQuery) else None,
+        event_id=searched.event_id,
+        resource_id=searched.resource_id,
         status=asked.status,
         event=asked.event,
         since=asked.since,

@@ -121,6 +121,8 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         Index("ix_messages_workspace_id_event_id", "workspace_id", "event_id"),
+        Index("ix_messages_resource", "workspace_id", "resource_id", "event_id"),
+        Index("ix_messages_type", "workspace_id", "type", "event_id"),
         {"postgresql_partition_by": "RANGE (event_id)"},
     )
 

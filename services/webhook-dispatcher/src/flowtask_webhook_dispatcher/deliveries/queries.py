@@ -20,6 +20,8 @@ def deliveries(command: ListDeliveries, before: Place | None) -> Select[Delivery
     statement = _with_due().where(Delivery.workspace_id == command.workspace_id)
     if command.endpoint_id is not None:
         statement = statement.where(Delivery.endpoint_id == command.endpoint_id)
+    if command.event_id is not None:
+        statement = statement.where(Delivery.event_id == command.event_id)
     if command.resource_id is not None:
         statement = statement.where(Delivery.resource_id == command.resource_id)
     if before is not None:
