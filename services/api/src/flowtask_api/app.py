@@ -39,7 +39,7 @@ from .settings import ApiSettings
 from .sync import routes as sync
 from .sync.loop import burying
 from .tasks import routes as tasks
-from .webhooks import deliveries, secrets
+from .webhooks import deliveries, secrets, testing
 from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
@@ -50,6 +50,7 @@ _ROUTERS = (
     sync.router,
     webhooks.router,
     secrets.router,
+    testing.router,
     deliveries.router,
     events.router,
     api_keys.router,

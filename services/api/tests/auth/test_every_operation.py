@@ -28,12 +28,23 @@ NEW = {
     "rotate-secret": {},
     "try": {"webhookId": str(ENDPOINT), "filter": {"path": "data.title", "eq": "T"}},
     "retry": None,
+    "test": {"event": "task.created"},
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
 OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
 NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|events|event-types|emails|billing|audit-log|invitations)\b")
 
 
+SENT_TEST = {
+    "id": str(uuid4()),
+    "deliveryId": str(uuid4()),
+    "event": "task.created",
+    "delivered": True,
+    "payload": {},
+    "at": "2026-11-22T10:00:00.000Z",
+    "durationMs": 1,
+    "statusCode": 204,
+}
 PICK = "X-FlowTask-Workspace"
 
 
@@ -75,6 +86,8 @@ def routes_of(app):
 def body_of(method, path):
     if method in {"GET", "DELETE"}:
         return None
+    if path == "/api/v1/webhooks/test":
+        return {"url": "https://example.com/x"}
     word = next(part for part in reversed(path.split("/")) if not part.startswith("{"))
     return NEW[word]
 
@@ -99,12 +112,13 @@ async def services(other_service):
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
-                "get-event",
+                *("get-event", "send-test"),
             ),
             NotFound(),
         ) | {
             "get-email": NotFound(),
             "list-endpoints": {"items": [], "nextCursor": None},
+            "send-test-to": SENT_TEST,
             "list-events": {"items": [], "nextCursor": None},
             "list-emails": {"items": [], "nextCursor": None},
             "create-endpoint": {"id": str(uuid4()), "createdBy": str(uuid4()), "url": "https://example.com/x"}

@@ -22,7 +22,19 @@ EXAMPLES = 1
 
 
 SECRET = {"secret": "whsec_x", "previousSecretUntil": None}
+SENT_TEST = {
+    "id": str(new_id()),
+    "deliveryId": str(new_id()),
+    "event": "task.created",
+    "delivered": True,
+    "payload": {"test": True},
+    "at": rfc3339(utc_now()),
+    "durationMs": 1,
+    "statusCode": 204,
+}
 OF_ANY_ENDPOINT = {
+    "send-test": SENT_TEST,
+    "send-test-to": SENT_TEST,
     "get-endpoint-secret": SECRET,
     "rotate-endpoint-secret": SECRET,
     "try-filter": {"examined": 0, "matched": 0, "items": []},
@@ -48,7 +60,7 @@ class Endpoints:
             return {**made, "secret": "whsec_x"}
         if verb.startswith("list-"):
             return self._listed(verb, asked)
-        if verb == "try-filter" and asked.get("endpointId") is None:
+        if verb in {"try-filter", "send-test-to"} and asked.get("endpointId") is None:
             return OF_ANY_ENDPOINT[verb]
         kept = self.kept.get(asked.get("endpointId", ""))
         if kept is None:
@@ -68,7 +80,8 @@ class Endpoints:
     def _acceptable(self, asked: dict[str, Any]) -> bool:
         known = {*PUBLIC_TYPES, "task.*", "project.*", "*"}
         good_url = re.fullmatch(r"(?i)https?://[^\s\\#]+", asked.get("url") or "https://example.com")
-        return good_url is not None and known.issuperset(asked.get("events") or ())
+        known_type = asked.get("event") in {None, *PUBLIC_TYPES}
+        return good_url is not None and known_type and known.issuperset(asked.get("events") or ())
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelive
 from flowtask_contracts.commands.webhook_events import GetEvent, ListEvents
 from flowtask_contracts.commands.webhook_filters import TryFilter
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
+from flowtask_contracts.commands.webhook_tests import SendTest, SendTestTo
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -34,6 +35,8 @@ COMMANDS: tuple[type[Command], ...] = (
     TryFilter,
     ListEvents,
     GetEvent,
+    SendTest,
+    SendTestTo,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -61,6 +64,8 @@ __all__ = [
     "Reply",
     "RetryDelivery",
     "RotateSecret",
+    "SendTest",
+    "SendTestTo",
     "Snapshot",
     "TryFilter",
     "UpdateEndpoint",

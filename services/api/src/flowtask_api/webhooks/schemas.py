@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from flowtask_contracts.base import Instant, Text
+from flowtask_contracts.commands import webhook_tests
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
 from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
@@ -120,6 +121,52 @@ class TryFilter(Body):
     )
     limit: int = Field(
         default=100, ge=1, le=100, description="How many of the latest events are judged.", examples=[100]
+    )
+
+
+_Sample = Annotated[
+    webhook_tests.TestedType,
+    Field(
+        json_schema_extra={"enum": [*PUBLIC_TYPES]}, examples=["task.completed"]
+    ),  # the service that owns them decides
+]
+_WHICH = "The type whose sample is sent."
+
+
+class SendTest(Body):
+    """What to test a webhook with."""
+
+    event: _Sample = Field(default="task.created", description=_WHICH, examples=["task.completed"])
+
+
+class SendTestTo(Body):
+    """What to test a URL with: as a webhook there would be."""
+
+    url: Url
+    event: _Sample = Field(default="task.created", description=_WHICH, examples=["task.completed"])
+    secret: OwnSecret | None = Field(default=None, description=_OWN)
+    headers: Headers = Field(default_factory=dict)
+    payload: PayloadForm = Field(default=PayloadForm.FULL, description=_PAYLOAD)
+
+
+class SentTest(webhook_tests.SentTest):
+    """A test webhook and what came back. Neither it nor its outcome counts for anything."""
+
+    matches: bool | None = Field(
+        default=None,
+        description="Whether the webhook's types and filter would have had such an event sent; null without a webhook.",
+        examples=[True],
+    )
+    secret: str | None = Field(
+        default=None,
+        repr=False,
+        exclude_if=operator.not_,
+        description="What it was signed with, where that was made for it; a repeat of the Idempotency-Key has none.",
+    )
+    secret_shown: bool = Field(
+        default=False,
+        exclude_if=operator.not_,
+        description="True in the answer to a repeat, whose first has shown the secret.",
     )
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from flowtask_contracts.commands import webhook_secrets
+from flowtask_contracts.commands import webhook_secrets, webhook_tests
 from flowtask_contracts.commands.webhook_deliveries import (
     Deliveries,
     Delivery,
@@ -40,6 +40,9 @@ from .schemas import (
     ListDeliveriesQuery,
     RotateSecret,
     SearchDeliveriesQuery,
+    SendTest,
+    SendTestTo,
+    SentTest,
     TryFilter,
     UpdateWebhook,
     Webhook,
@@ -115,6 +118,21 @@ async def try_filter(commands: Recording, caller: Caller, body: TryFilter) -> Fi
     values = {**dict(body), "endpoint_id": body.webhook_id}
     command = TryFilterCommand(workspace_id=caller.workspace_id, **{name: values[name] for name in named})
     return await commands.ask_untold(command, FilterTrial)
+
+
+async def send_test(commands: Recording, caller: Caller, webhook_id: UUID, body: SendTest) -> SentTest:
+    """A test of an endpoint, and what came of it; that it was sent is in the audit log."""
+    command = webhook_tests.SendTest(workspace_id=caller.workspace_id, endpoint_id=webhook_id, event=body.event)
+    details: dict[str, JsonValue] = {"event": body.event}
+    return await commands.ask(caller, command, SentTest, "webhook.tested", target=webhook_id, details=details)
+
+
+async def send_test_to(commands: Recording, caller: Caller, body: SendTestTo) -> SentTest:
+    """A test of a URL, and what came of it; the audit log has the test's id and not where it went."""
+    check_headers(body.headers)
+    command = webhook_tests.SendTestTo(workspace_id=caller.workspace_id, **dict(body))
+    details: dict[str, JsonValue] = {"event": body.event}
+    return await commands.ask(caller, command, SentTest, "webhook.tested", target=lambda sent: sent.id, details=details)
 
 
 async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID) -> None:

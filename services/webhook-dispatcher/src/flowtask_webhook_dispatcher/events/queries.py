@@ -13,7 +13,7 @@ from ..deliveries.models import Message
 
 _SHOWN = (Message.event_id, Message.type, Message.resource_id, Message.erased_at)
 
-Listed = Select[UUID, str, str, "datetime | None"]
+Listed = Select[UUID, str, str, Any]
 
 
 def events(command: ListEvents, kinds: Sequence[str] | None, before: UUID | None) -> Listed:
