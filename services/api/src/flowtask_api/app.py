@@ -39,7 +39,7 @@ from .settings import ApiSettings
 from .sync import routes as sync
 from .sync.loop import burying
 from .tasks import routes as tasks
-from .webhooks import deliveries, secrets, testing
+from .webhooks import deliveries, polling, secrets, testing
 from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
@@ -51,6 +51,7 @@ _ROUTERS = (
     webhooks.router,
     secrets.router,
     testing.router,
+    polling.router,
     deliveries.router,
     events.router,
     api_keys.router,

@@ -112,7 +112,7 @@ async def services(other_service):
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
-                *("get-event", "send-test"),
+                *("get-event", "send-test", "poll-endpoint"),
             ),
             NotFound(),
         ) | {
@@ -169,7 +169,7 @@ async def rows_of(db, workspace_id):
 
 
 async def call(client, method, path, ids, headers=None):
-    where = re.sub(r"\{(\w+)\}", lambda name: ids[name.group(1)], path)
+    where = re.sub(r"\{(\w+)(?::\w+)?\}", lambda name: ids[name.group(1)], path)
     query = (
         {"confirm": ids["workspace_id"]} if path.endswith(("/me", "{workspace_id}")) and method == "DELETE" else None
     )

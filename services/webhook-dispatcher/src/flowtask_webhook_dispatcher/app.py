@@ -26,6 +26,7 @@ from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
+from .polling import answers as polling_answers
 from .settings import DispatcherSettings
 from .transport import AddressPolicy, Admission, HookClient, Resolve, Resolver, parse_proxy
 from .trials import answers as trial_answers
@@ -52,6 +53,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     delivery_answers.register(answers, dispatcher.wake, events)
     filter_answers.register(answers)
     event_answers.register(answers)
+    polling_answers.register(answers)
     allow_http, timeout = settings.webhooks_allow_http, settings.webhooks_timeout_seconds
     trial_answers.register(answers, Trials(client, rules, allow_http=allow_http, timeout=timeout))
     health_answers.register(answers)

@@ -7,6 +7,7 @@ from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_contracts.commands.webhook_events import GetEvent, ListEvents
 from flowtask_contracts.commands.webhook_filters import TryFilter
+from flowtask_contracts.commands.webhook_polls import PollEndpoint
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhook_tests import SendTest, SendTestTo
 from flowtask_contracts.commands.webhooks import (
@@ -37,6 +38,7 @@ COMMANDS: tuple[type[Command], ...] = (
     GetEvent,
     SendTest,
     SendTestTo,
+    PollEndpoint,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -61,6 +63,7 @@ __all__ = [
     "ListEmails",
     "ListEndpoints",
     "ListEvents",
+    "PollEndpoint",
     "Reply",
     "RetryDelivery",
     "RotateSecret",

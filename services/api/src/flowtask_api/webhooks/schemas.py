@@ -23,7 +23,7 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_contracts.events import PUBLIC_TYPES
 from flowtask_contracts.signing_secrets import OwnSecret
-from flowtask_contracts.webhook_content import Headers, Metadata, PayloadForm
+from flowtask_contracts.webhook_content import DeliveryMode, Headers, Metadata, PayloadForm
 
 from ..http.paging import CursorQuery
 from ..http.schemas import DAY, Body, Flag, Overlap
@@ -49,9 +49,16 @@ _PAYLOAD = "`full` is all of an event; `thin` its id, type and time, and the id 
 
 
 class CreateWebhook(Body):
-    """A new subscription."""
+    """A new subscription: `url` is where events are sent, and is left out where they are polled."""
 
-    url: Url
+    delivery: DeliveryMode = Field(
+        default=DeliveryMode.PUSH,
+        description="`push` sends events to `url`; `poll` keeps them for 30 days, to be fetched at `/webhooks/{webhookId}/poll`. "
+        "It cannot be changed.",
+    )
+    url: Url | None = Field(
+        default=None, description="Required for `push`.", examples=["https://example.com/hooks/flowtask"]
+    )
     events: Patterns
     description: Note | None = None
     filter: GivenFilter | None = Field(default=None, examples=[EXAMPLE])
@@ -168,6 +175,18 @@ class SentTest(webhook_tests.SentTest):
         exclude_if=operator.not_,
         description="True in the answer to a repeat, whose first has shown the secret.",
     )
+
+
+class PollQuery(Body):
+    """What to fetch, and what to acknowledge by that."""
+
+    cursor: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_=\-]{1,64}$",
+        description="`nextCursor` of an answer whose events are taken care of: they count as delivered now. Without one, what is "
+        "not acknowledged comes, once more where it has come already.",
+    )
+    limit: int = Field(default=20, ge=1, le=100, description="How many events, at most.")
 
 
 class RotateSecret(Body):

@@ -16,6 +16,7 @@ from flowtask_contracts.commands.webhook_deliveries import (
 )
 from flowtask_contracts.commands.webhook_filters import FilterTrial
 from flowtask_contracts.commands.webhook_filters import TryFilter as TryFilterCommand
+from flowtask_contracts.commands.webhook_polls import PolledEvents, PollEndpoint
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -27,7 +28,7 @@ from flowtask_contracts.commands.webhooks import (
     ListEndpoints,
     UpdateEndpoint,
 )
-from flowtask_contracts.webhook_content import check_headers
+from flowtask_contracts.webhook_content import check_destination, check_headers
 from flowtask_contracts.webhook_filters import check as check_filter
 from flowtask_kit.bus.commands import Commands
 
@@ -38,6 +39,7 @@ from .schemas import (
     CreatedWebhook,
     CreateWebhook,
     ListDeliveriesQuery,
+    PollQuery,
     RotateSecret,
     SearchDeliveriesQuery,
     SendTest,
@@ -55,6 +57,7 @@ _UNTOLD = frozenset({"url", "headers", "description", "filter", "metadata"})
 
 async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook) -> CreatedWebhook:
     """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
+    check_destination(body.url, body.delivery)
     _check_content(body)
     command = CreateEndpoint(
         workspace_id=caller.workspace_id,
@@ -160,6 +163,14 @@ async def end_previous_secret(commands: Recording, caller: Caller, webhook_id: U
     """Have the newest secret of an endpoint sign alone."""
     command = webhook_secrets.EndOverlap(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
     await commands.ask(caller, command, Done, "webhook.previous_secret_ended", target=webhook_id)
+
+
+async def poll(commands: Commands, caller: Caller, webhook_id: UUID, asked: PollQuery) -> PolledEvents:
+    """What comes behind the cursor at an endpoint that is polled; what comes up to it is acknowledged."""
+    command = PollEndpoint(
+        workspace_id=caller.workspace_id, endpoint_id=webhook_id, cursor=asked.cursor, limit=asked.limit
+    )
+    return await commands.ask(command, PolledEvents)
 
 
 async def list_deliveries(

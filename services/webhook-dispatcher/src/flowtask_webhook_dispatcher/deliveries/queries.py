@@ -94,6 +94,15 @@ def due_now(delivery: Delivery, stream_seq: int) -> Insert:
     )
 
 
+def hand_out_again(delivery: Delivery) -> Update:
+    """Have a delivery of an endpoint that is polled handed out once more, behind everything that was."""
+    return (
+        update(Delivery)
+        .where(Delivery.event_id == delivery.event_id, Delivery.endpoint_id == delivery.endpoint_id)
+        .values(place=0)
+    )
+
+
 def pending_again(delivery: Delivery) -> Update:
     """A failed delivery is pending while its manual attempt is due; a delivered one stays delivered."""
     return (

@@ -27,6 +27,7 @@ from ..endpoints.policy import STANDARD
 from ..endpoints.service import EndpointRules, endpoint_of
 from ..filters.compiling import compiled
 from ..keyring import CannotDecrypt, KeyRing, new_secret
+from ..polling.errors import NothingIsSent
 from ..signing import SigningKey, signed_headers
 from ..transport import Failure, InvalidUrl, Target, Transport, TransportError, parse_url
 from . import limits
@@ -68,9 +69,14 @@ class Trials:
         return await self._rules.objection(command.url)
 
     async def begin(self, tx: AsyncSession, command: SendTest, _found: None) -> Prepared:
-        """Prepare a test of an endpoint; EndpointNotFound, ValidationFailed for an unknown type, SecretUnreadable, RateLimited."""
+        """Prepare a test of an endpoint.
+
+        EndpointNotFound, NothingIsSent where it is polled, ValidationFailed for an unknown type, SecretUnreadable, RateLimited.
+        """
         event = _sample(command)
         endpoint, _ = await endpoint_of(tx, command.workspace_id, command.endpoint_id)
+        if endpoint.polled:
+            raise NothingIsSent
         prepared = Prepared(
             event=event,
             delivery_id=delivery_id(event.id, endpoint.id),
