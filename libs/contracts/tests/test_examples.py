@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flowtask_contracts.commands import COMMANDS, Reply
-from flowtask_contracts.document import data_of
 from flowtask_contracts.events import INTERNAL, PUBLIC, CloudEvent
+from flowtask_contracts.events.schemas import data_of
 
 EXAMPLES = Path(__file__).parent / "examples"
 EVENTS = {event.type: event for event in (*PUBLIC, *INTERNAL)}

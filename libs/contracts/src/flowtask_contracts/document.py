@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from flowtask_contracts.commands import COMMANDS, Command
 from flowtask_contracts.events import INTERNAL, PUBLIC, Event
+from flowtask_contracts.events.schemas import data_of
 from flowtask_contracts.topology import FLOWTASK
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -164,14 +165,6 @@ def _travelling(event: type[Event]) -> Any:
 def publishes(subjects: Iterable[str], event: type[Event]) -> bool:
     """Whether subjects such as `events.task.>` cover an event."""
     return any(event.bus_subject().startswith(subject.removesuffix(">")) for subject in subjects)
-
-
-def data_of(event: type[Event]) -> type[BaseModel]:
-    """The model of an event's `data`."""
-    annotation = event.model_fields["data"].annotation
-    assert isinstance(annotation, type)
-    assert issubclass(annotation, BaseModel)
-    return annotation
 
 
 def _resolved(part: Schema, root: Schema) -> Schema:

@@ -31,6 +31,13 @@ _FORBIDDEN = _OURS | _OF_THE_CONNECTION | _OF_PROXIES
 _FORBIDDEN_BEGINNINGS = ("content-", "proxy-", "webhook-", "x-flowtask-", "x-forwarded-")
 
 
+class DeliveryMode(StrEnum):
+    """How events come to a webhook: `push` sends them to its URL, `poll` keeps them until they are fetched."""
+
+    PUSH = "push"
+    POLL = "poll"
+
+
 class PayloadForm(StrEnum):
     """How much of an event is sent: `full` is all of it, `thin` only ids, type and time."""
 
@@ -93,6 +100,16 @@ FilterForm = Annotated[
     ),
 ]
 """A filter in its JSON form, which `webhook_filters.check` judges."""
+
+
+def check_destination(url: str | None, delivery: DeliveryMode) -> None:
+    """Accept a URL where events are sent, and none where they are fetched; else ValidationFailed."""
+    if (url is None) is (delivery is DeliveryMode.POLL):
+        return
+    message = (
+        "This field is required" if url is None else "must be left out: nothing is sent to a webhook that is polled"
+    )
+    raise ValidationFailed(details=[ErrorDetail(field="url", message=message)])
 
 
 def check_headers(headers: Mapping[str, SecretStr]) -> None:

@@ -159,6 +159,69 @@ async def test_what_has_to_be_found_out_is_found_out_before_the_transaction_and_
         await desk.commands.ask(write("refuse"), WrittenNote)
 
 
+@pytest.fixture
+async def outside(world):
+    """A service that does something outside: `done` is what it did, each time with its connections in use; `go` lets it end."""
+    notes, desk = world.resources(), world.resources("front-desk")
+    done, go = [], asyncio.Event()
+
+    async def find_out(command):
+        return command.text.upper()
+
+    async def begin(_tx, _command, found):
+        if "REFUSE" in found:
+            raise Conflict(found)
+        return found
+
+    async def perform(command, found):
+        done.append((found, notes.database.engine.pool.checkedout()))
+        await go.wait()
+        return WrittenNote(id=command.command_id, text=found, edit_key="hunter2")
+
+    Answers(notes.bus, notes.database, notes.wake, CommandRecord, service="notes").to_outside(
+        WriteNote, find_out, begin, perform
+    )
+    await world.connected(desk, notes)
+    yield SimpleNamespace(change=desk.commands.change, ask=desk.commands.ask, done=done, go=go, world=world)
+    go.set()
+
+
+async def test_what_is_done_outside_is_done_once_with_no_transaction_open(outside):
+    command = write("knock")
+    first = asyncio.create_task(outside.change(command, WrittenNote))
+    await eventually(lambda: outside.done)
+    with pytest.raises(Conflict, match="is under way") as refused:
+        await outside.ask(command, WrittenNote)
+    assert refused.value.retry_after == 1
+    outside.go.set()
+    answer = await first
+    assert (answer.data.text, answer.data.edit_key, answer.replayed) == ("KNOCK", "hunter2", False)
+    again = await outside.change(command, WrittenNote)
+    assert again.replayed
+    assert again.data == answer.data.model_copy(update={"edit_key": None, "secret_shown": True})
+    with pytest.raises(Conflict, match="was used for another request"):
+        await outside.ask(command.model_copy(update={"text": "another"}), WrittenNote)
+    assert outside.done == [("KNOCK", 0)]
+
+
+async def test_what_was_begun_outside_and_never_ended_is_not_begun_again(outside):
+    outside.go.set()
+    command = write("knock")
+    await outside.ask(command, WrittenNote)
+    outside.world.sql("UPDATE notes.command_records SET reply = NULL, created_at = created_at - interval '1 minute'")
+    with pytest.raises(Conflict, match="is not known"):
+        await outside.ask(command, WrittenNote)
+    assert len(outside.done) == 1
+
+
+async def test_what_is_refused_before_it_is_begun_leaves_nothing_and_may_be_repeated(outside):
+    command = write("refuse")
+    for _ in range(2):
+        with pytest.raises(Conflict, match="REFUSE"):
+            await outside.ask(command, WrittenNote)
+    assert (outside.done, outside.world.count("command_records")) == ([], 0)
+
+
 async def test_a_refusal_comes_back_as_the_error_it_was(desk):
     with pytest.raises(NotFound, match="Note not found"):
         await desk.ask(ReadNote(workspace_id=WORKSPACE, note_id=new_id()), Note)

@@ -1,8 +1,9 @@
 import pytest
-from notes.contracts import NoteSealed, written
+from notes.contracts import Note, NoteSealed, written
 from notes.database import Outbox
 
-from flowtask_contracts.events import CloudEvent
+from flowtask_contracts.events import Change, CloudEvent
+from flowtask_contracts.events.schemas import BrokenEvent
 from flowtask_kit.outbox.models import MAX_EVENT_BYTES, EventTooLarge
 
 
@@ -34,3 +35,24 @@ def test_an_event_that_no_message_could_hold_is_refused_where_it_is_made():
         Outbox.of(written("x" * MAX_EVENT_BYTES))
     with pytest.raises(EventTooLarge):
         Outbox.of(written("\U0001f680" * (MAX_EVENT_BYTES // 4)))
+
+
+class Confided(Note):
+    confided: str
+
+
+def test_an_event_that_breaks_its_schema_is_refused_and_what_it_holds_is_not_told():
+    fine = written("hello")
+    broken = {
+        "data.text": {"data": Note.model_construct(id=fine.data.id, text=5)},
+        "data.confided": {"data": Confided(id=fine.data.id, text="hello", confided="whispered")},
+        "changes": {"changes": {"text": Change(from_="a", to="b")}},
+        "actor": {"actor": ""},
+        "aggregateversion": {"version": 0},
+        "subject": {"subject": fine.workspace_id},
+    }
+    for place, wrong in broken.items():
+        with pytest.raises(BrokenEvent) as refusal:
+            Outbox.of(fine.model_copy(update=wrong))
+        assert str(refusal.value) == f"note.written: {place}"
+    Outbox.of(fine)

@@ -26,6 +26,7 @@ from .documentation import routes as documentation
 from .documentation.service import Documentation
 from .emails import routes as emails
 from .erasure.loop import erasures, late_after
+from .events import routes as events
 from .http.cors import cors_of
 from .idempotency.loop import forgetting
 from .invitations import routes as invitations
@@ -38,7 +39,7 @@ from .settings import ApiSettings
 from .sync import routes as sync
 from .sync.loop import burying
 from .tasks import routes as tasks
-from .webhooks import deliveries, secrets
+from .webhooks import deliveries, polling, secrets, testing
 from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
@@ -49,7 +50,10 @@ _ROUTERS = (
     sync.router,
     webhooks.router,
     secrets.router,
+    testing.router,
+    polling.router,
     deliveries.router,
+    events.router,
     api_keys.router,
     accounts.router,
     accounts.workspaces,

@@ -28,12 +28,23 @@ NEW = {
     "rotate-secret": {},
     "try": {"webhookId": str(ENDPOINT), "filter": {"path": "data.title", "eq": "T"}},
     "retry": None,
+    "test": {"event": "task.created"},
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
 OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
-NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|events|emails|billing|audit-log|invitations)\b")
+NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|events|event-types|emails|billing|audit-log|invitations)\b")
 
 
+SENT_TEST = {
+    "id": str(uuid4()),
+    "deliveryId": str(uuid4()),
+    "event": "task.created",
+    "delivered": True,
+    "payload": {},
+    "at": "2026-11-22T10:00:00.000Z",
+    "durationMs": 1,
+    "statusCode": 204,
+}
 PICK = "X-FlowTask-Workspace"
 
 
@@ -75,6 +86,8 @@ def routes_of(app):
 def body_of(method, path):
     if method in {"GET", "DELETE"}:
         return None
+    if path == "/api/v1/webhooks/test":
+        return {"url": "https://example.com/x"}
     word = next(part for part in reversed(path.split("/")) if not part.startswith("{"))
     return NEW[word]
 
@@ -99,11 +112,14 @@ async def services(other_service):
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
+                *("get-event", "send-test", "poll-endpoint"),
             ),
             NotFound(),
         ) | {
             "get-email": NotFound(),
             "list-endpoints": {"items": [], "nextCursor": None},
+            "send-test-to": SENT_TEST,
+            "list-events": {"items": [], "nextCursor": None},
             "list-emails": {"items": [], "nextCursor": None},
             "create-endpoint": {"id": str(uuid4()), "createdBy": str(uuid4()), "url": "https://example.com/x"}
             | {"events": ["*"], "description": None, "active": True}
@@ -133,6 +149,7 @@ async def victim(shared, calling_with):
         "webhook_id": str(ENDPOINT),
         "delivery_id": str(DELIVERY),
         "event_id": str(EVENT),
+        "event_type": str(uuid4()),
         "email_id": str(EMAIL),
     }
 
@@ -152,7 +169,7 @@ async def rows_of(db, workspace_id):
 
 
 async def call(client, method, path, ids, headers=None):
-    where = re.sub(r"\{(\w+)\}", lambda name: ids[name.group(1)], path)
+    where = re.sub(r"\{(\w+)(?::\w+)?\}", lambda name: ids[name.group(1)], path)
     query = (
         {"confirm": ids["workspace_id"]} if path.endswith(("/me", "{workspace_id}")) and method == "DELETE" else None
     )

@@ -22,7 +22,20 @@ EXAMPLES = 1
 
 
 SECRET = {"secret": "whsec_x", "previousSecretUntil": None}
+SENT_TEST = {
+    "id": str(new_id()),
+    "deliveryId": str(new_id()),
+    "event": "task.created",
+    "delivered": True,
+    "payload": {"test": True},
+    "at": rfc3339(utc_now()),
+    "durationMs": 1,
+    "statusCode": 204,
+}
 OF_ANY_ENDPOINT = {
+    "send-test": SENT_TEST,
+    "poll-endpoint": {"items": [], "nextCursor": "AAAA", "hasMore": False},
+    "send-test-to": SENT_TEST,
     "get-endpoint-secret": SECRET,
     "rotate-endpoint-secret": SECRET,
     "try-filter": {"examined": 0, "matched": 0, "items": []},
@@ -38,17 +51,17 @@ class Endpoints:
         self.kept: dict[str, dict[str, Any]] = {}
 
     def answer(self, verb: str, asked: dict[str, Any]) -> Any:
-        if not self._acceptable(asked):
+        if not self._acceptable(verb, asked):
             return ValidationFailed()
         if verb == "create-endpoint":
-            fields = {name: asked[name] for name in ("url", "events", "description", "active", "createdBy")}
+            fields = {name: asked[name] for name in ("url", "delivery", "events", "description", "active", "createdBy")}
             times = {"createdAt": rfc3339(utc_now()), "updatedAt": rfc3339(utc_now())}
             made = {"id": str(new_id()), **fields, **times}
             self.kept[made["id"]] = made
             return {**made, "secret": "whsec_x"}
         if verb.startswith("list-"):
             return self._listed(verb, asked)
-        if verb == "try-filter" and asked.get("endpointId") is None:
+        if verb in {"try-filter", "send-test-to"} and asked.get("endpointId") is None:
             return OF_ANY_ENDPOINT[verb]
         kept = self.kept.get(asked.get("endpointId", ""))
         if kept is None:
@@ -65,10 +78,11 @@ class Endpoints:
         of_nobody = asked.get("endpointId") is not None and asked["endpointId"] not in self.kept
         return None if of_nobody else {"items": [], "nextCursor": None}
 
-    def _acceptable(self, asked: dict[str, Any]) -> bool:
+    def _acceptable(self, verb: str, asked: dict[str, Any]) -> bool:
         known = {*PUBLIC_TYPES, "task.*", "project.*", "*"}
         good_url = re.fullmatch(r"(?i)https?://[^\s\\#]+", asked.get("url") or "https://example.com")
-        return good_url is not None and known.issuperset(asked.get("events") or ())
+        known_type = not verb.startswith("send-test") or asked.get("event") in {None, *PUBLIC_TYPES}
+        return good_url is not None and known_type and known.issuperset(asked.get("events") or ())
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from flowtask_kit.ids import new_id, utc_now
 HOOK = {"url": "https://example.com/hook", "events": ["task.*"]}
 ENDPOINT: dict[str, Any] = {
     "id": str(new_id()),
+    "delivery": "push",
     "url": "https://example.com/hook",
     "events": ["task.*"],
     "description": None,
@@ -70,6 +71,7 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
     assert command.pop("commandId")
     assert command == {
         **HOOK,
+        "delivery": "push",
         "workspaceId": str(account.workspace_id),
         "createdBy": str(account.user_id),
         "description": "d",

@@ -21,12 +21,16 @@ from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
+from .events import answers as event_answers
 from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
+from .polling import answers as polling_answers
 from .settings import DispatcherSettings
 from .transport import AddressPolicy, Admission, HookClient, Resolve, Resolver, parse_proxy
+from .trials import answers as trial_answers
+from .trials.service import Trials
 
 SERVICE = FLOWTASK.service("webhook-dispatcher")
 
@@ -39,7 +43,8 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     """The service; InvalidKeyRing if the configured key ring cannot be used. `resolve` defaults to the system's resolver."""
     keyring = KeyRing.parse(settings.webhooks_secret_keys.get_secret_value())
     resources = Resources.create(SERVICE, settings)
-    dispatcher = Dispatcher(resources, settings, keyring, _client(settings, resolve))
+    client = _client(settings, resolve)
+    dispatcher = Dispatcher(resources, settings, keyring, client)
     answers = Answers(resources.bus, resources.database, resources.wake, CommandRecord, service=SERVICE.name)
     saving = Resolver(SAVE_THREADS)
     rules = EndpointRules(keyring, _admission(settings, resolve or saving), most=settings.webhooks_max_endpoints)
@@ -47,6 +52,10 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     events = erasing_events(resources.database, resources.wake)
     delivery_answers.register(answers, dispatcher.wake, events)
     filter_answers.register(answers)
+    event_answers.register(answers)
+    polling_answers.register(answers)
+    allow_http, timeout = settings.webhooks_allow_http, settings.webhooks_timeout_seconds
+    trial_answers.register(answers, Trials(client, rules, allow_http=allow_http, timeout=timeout))
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
     erasures = erasing(resources.database, resources.wake, settle=claim)

@@ -5,9 +5,10 @@ from flowtask_kit.schedule.jobs import Job
 from .deliveries.jobs import history_jobs
 from .endpoints.jobs import WIPING
 from .health.jobs import FORGETTING
+from .polling.jobs import CANCELLING
 from .settings import DispatcherSettings
 
 
 def jobs_of(settings: DispatcherSettings) -> tuple[Job, ...]:
     """Every job, done once per cluster."""
-    return (*history_jobs(settings), FORGETTING, WIPING)
+    return (*history_jobs(settings), FORGETTING, WIPING, CANCELLING)

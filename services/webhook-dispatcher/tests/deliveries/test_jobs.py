@@ -164,6 +164,7 @@ async def _names(sql, statement):
         "expired-deliveries",
         "partitions",
         "retention",
+        "unpolled-deliveries",
     ]
 
 
@@ -182,7 +183,7 @@ def test_operators_list_the_jobs_and_run_one(settings):
     assert "never run" in call("jobs").stdout
     assert call("run-job", "retention").stdout == "retention: done\n"
     lines = call("jobs").stdout.splitlines()
-    names = ["partitions", "retention", "expired-deliveries", "attempt-counts", "ended-secrets"]
+    names = ["partitions", "retention", "expired-deliveries", "attempt-counts", "ended-secrets", "unpolled-deliveries"]
     assert [line.split()[0] for line in lines] == ["JOB", *names]
     assert "20 0 * * *" in lines[2]
     assert "done" in lines[2]

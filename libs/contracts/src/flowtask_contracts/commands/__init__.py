@@ -5,8 +5,11 @@ from flowtask_contracts.commands.billing import GetSubscription
 from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceCommand
 from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
+from flowtask_contracts.commands.webhook_events import GetEvent, ListEvents
 from flowtask_contracts.commands.webhook_filters import TryFilter
+from flowtask_contracts.commands.webhook_polls import PollEndpoint
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
+from flowtask_contracts.commands.webhook_tests import SendTest, SendTestTo
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -31,6 +34,11 @@ COMMANDS: tuple[type[Command], ...] = (
     RotateSecret,
     EndOverlap,
     TryFilter,
+    ListEvents,
+    GetEvent,
+    SendTest,
+    SendTestTo,
+    PollEndpoint,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -49,13 +57,18 @@ __all__ = [
     "GetEndpoint",
     "GetEndpointHealth",
     "GetEndpointSecret",
+    "GetEvent",
     "GetSubscription",
     "ListDeliveries",
     "ListEmails",
     "ListEndpoints",
+    "ListEvents",
+    "PollEndpoint",
     "Reply",
     "RetryDelivery",
     "RotateSecret",
+    "SendTest",
+    "SendTestTo",
     "Snapshot",
     "TryFilter",
     "UpdateEndpoint",

@@ -36,14 +36,12 @@ class Header(Contract):
     value: str = Field(examples=["application/json"])
 
 
-class Attempt(Contract):
+class Exchange(Contract):
     """One request and what came back: a status code, or an error where there was no answer.
 
     Times are milliseconds, null for what did not take place: on a connection that was kept there is only `firstByteMs`.
     """
 
-    number: int = Field(examples=[1])
-    trigger: Trigger
     at: Instant
     duration_ms: int = Field(examples=[42])
     dns_ms: float | None = Field(default=None, examples=[None])
@@ -55,18 +53,28 @@ class Attempt(Contract):
         default=None, description="Why there was no answer, in words.", examples=["The certificate has expired."]
     )
     error_code: str | None = Field(default=None, description="The same as a code.", examples=["tls_expired"])
-    next_attempt_at: Instant | None = Field(
-        default=None,
-        description="When the one after it was made, or is to be made; null for the last one.",
-        examples=["2026-11-22T13:41:54.551Z"],
-    )
-    trace_id: str | None = Field(default=None, examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
     request_headers: tuple[Header, ...] = ()
     response_headers: tuple[Header, ...] = ()
     response_body: str | None = Field(
         default=None, description="The first 16 KiB, as text.", examples=['{"received": true}']
     )
     response_truncated: bool = Field(default=False, description="Whether the answer was longer, or broke off.")
+
+
+class Attempt(Exchange):
+    """An attempt at a delivery: one request and what came back, a status code or an error where there was no answer.
+
+    Times are milliseconds, null for what did not take place: on a connection that was kept there is only `firstByteMs`.
+    """
+
+    number: int = Field(examples=[1])
+    trigger: Trigger
+    next_attempt_at: Instant | None = Field(
+        default=None,
+        description="When the one after it was made, or is to be made; null for the last one.",
+        examples=["2026-11-22T13:41:54.551Z"],
+    )
+    trace_id: str | None = Field(default=None, examples=["4bf92f3577b34da6a3ce929d0e0e4736"])
 
 
 class Delivery(Contract):
@@ -115,6 +123,7 @@ class ListDeliveries(WebhookCommand):
     answer = Deliveries
 
     endpoint_id: UUID | None = None
+    event_id: UUID | None = None
     resource_id: Text | None = None
     status: DeliveryStatus | None = None
     event: Text | None = None

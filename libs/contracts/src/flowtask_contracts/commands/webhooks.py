@@ -9,7 +9,7 @@ from pydantic import Field
 from flowtask_contracts.base import Contract, Instant, Text
 from flowtask_contracts.commands.envelope import WorkspaceCommand
 from flowtask_contracts.signing_secrets import OwnSecret
-from flowtask_contracts.webhook_content import FilterForm, Headers, Metadata, PayloadForm
+from flowtask_contracts.webhook_content import DeliveryMode, FilterForm, Headers, Metadata, PayloadForm
 
 Pattern = Annotated[Text, Field(min_length=1, max_length=100, examples=["task.completed"])]
 """An event type, `<aggregate>.*`, or `*`."""
@@ -82,7 +82,10 @@ class Endpoint(Contract):
     """
 
     id: UUID
-    url: str = Field(examples=["https://example.com/hooks/flowtask"])
+    delivery: DeliveryMode = DeliveryMode.PUSH
+    url: str | None = Field(
+        description="Null where `delivery` is `poll`.", examples=["https://example.com/hooks/flowtask"]
+    )
     events: tuple[str, ...] = Field(examples=[["task.completed", "project.*"]])
     description: str | None = Field(examples=["Tells the billing system"])
     filter: FilterForm | None = None
@@ -167,7 +170,8 @@ class CreateEndpoint(WebhookCommand):
     concealed = frozenset({"secret"})
 
     created_by: UUID
-    url: Url
+    delivery: DeliveryMode = DeliveryMode.PUSH
+    url: Url | None = None
     events: tuple[Pattern, ...] = Field(min_length=1, max_length=50)
     description: Text | None = Field(default=None, max_length=500)
     filter: FilterForm | None = None

@@ -22,11 +22,12 @@ class Event(Contract):
 
     `data` is the REST representation after the change (before it, for a deletion). `version` is the aggregate's
     own counter, so that a projection can drop what is not newer. `actor` names who did it, as `user:<id>` or
-    `system`.
+    `system`. An event that `tells_changes` has some, and no other has any.
     """
 
     type: ClassVar[str]
     public: ClassVar[bool] = True
+    tells_changes: ClassVar[bool] = False
     dataversion: ClassVar[int] = 1
 
     workspace_id: UUID

@@ -17,6 +17,7 @@ class UserUpdated(Event):
 
     type = "user.updated"
     public = False
+    tells_changes = True
     data: User
 
 
@@ -41,6 +42,7 @@ class WorkspaceUpdated(Event):
 
     type = "workspace.updated"
     public = False
+    tells_changes = True
     data: Workspace
 
 
@@ -65,6 +67,7 @@ class MembershipUpdated(Event):
 
     type = "membership.updated"
     public = False
+    tells_changes = True
     data: Membership
 
 

@@ -20,6 +20,7 @@ class ProjectUpdated(ProjectEvent):
     """Something about a project changed; `changes` says what."""
 
     type = "project.updated"
+    tells_changes = True
 
 
 class ProjectDeleted(ProjectEvent):

@@ -20,6 +20,7 @@ class TaskUpdated(TaskEvent):
     """Something about a task changed; `changes` says what."""
 
     type = "task.updated"
+    tells_changes = True
 
 
 class TaskAssigned(TaskEvent):

@@ -3,6 +3,7 @@
 Conflict                       409 CONFLICT
 +- KeyReused
 +- UnderWay                    says when to come back
++- OutcomeUnknown              it was begun, and is not done again
 """
 
 from flowtask_contracts.errors import Conflict
@@ -18,3 +19,9 @@ class UnderWay(Conflict):
     """The first request with this key has not been answered yet."""
 
     message = "A request with this Idempotency-Key is under way"
+
+
+class OutcomeUnknown(Conflict):
+    """The first request with this key was carried out or not: what came of it was lost, and it is not carried out again."""
+
+    message = "What became of the request with this Idempotency-Key is not known; it is not done again under this key"

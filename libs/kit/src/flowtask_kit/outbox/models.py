@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.events import Event
+from flowtask_contracts.events.schemas import check
 from flowtask_kit import traces
 from flowtask_kit.ids import new_id
 
@@ -32,11 +33,15 @@ class Told:
 
     @classmethod
     def of(cls, event: Event, source: str) -> Self:
-        """The event under a new id and with the trace it belongs to; EventTooLarge above 900,000 bytes."""
+        """The event under a new id and with the trace it belongs to.
+
+        EventTooLarge above 900,000 bytes, BrokenEvent where it breaks the schema of its type: its write fails with it.
+        """
         event_id = new_id()
         payload = event.to_json(event_id, source)
         if len(payload) > MAX_EVENT_BYTES:
             raise EventTooLarge(f"{event.type}: {len(payload)} bytes")
+        check(type(event), payload)
         return cls(event_id, event.bus_subject(), traces.inject({}), payload)
 
 
@@ -58,7 +63,7 @@ class OutboxRow:
 
     @classmethod
     def of(cls, event: Event) -> Self:
-        """The row of an event, under a new id and with the trace it belongs to; EventTooLarge above 900,000 bytes."""
+        """The row of an event; raises what `Told.of` raises."""
         told = Told.of(event, cls.source)
         row = cls()
         row.event_id = told.event_id

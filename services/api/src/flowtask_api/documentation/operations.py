@@ -73,8 +73,9 @@ class Operation:
             parameter["name"] = camel(parameter["name"]) if parameter["in"] == "path" else parameter["name"]
             if parameter["in"] == "path":
                 name = parameter["name"]
-                parameter["description"] = f"Id of the {_words(name.removesuffix('Id'))}."
-                parameter["example"] = id_of(name.removesuffix("Id"))
+                own = parameter["schema"].pop("examples", None)
+                parameter.setdefault("description", f"Id of the {_words(name.removesuffix('Id'))}.")
+                parameter["example"] = own[0] if own else id_of(name.removesuffix("Id"))
             parameter["schema"] = without_null(parameter["schema"])
             parameter["schema"].pop("title", None)
             parameter.setdefault("description", examples.described(parameter["schema"]))

@@ -14,6 +14,7 @@ TAGS: Mapping[str, str] = {
     "Projects": "What tasks belong to.",
     "Sync": "Copies kept elsewhere: everything that has changed since a token.",
     "Webhooks": "URLs that hear of events, signed; [how to receive them](/docs/webhooks).",
+    "Events": "What has happened, for 30 days, and what can happen, with the JSON Schema of each webhook.",
     "Webhook deliveries": "Each event on its way to each endpoint, with every attempt.",
     "API keys": "The keys of the workspace.",
     "Account": "Who the caller is, and the workspaces that they may enter.",

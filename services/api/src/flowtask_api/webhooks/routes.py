@@ -52,7 +52,7 @@ async def try_filter(caller: Admin, commands: AskingRecorded, body: TryFilter) -
     return Envelope(data=await service.try_filter(commands, caller, body))
 
 
-@router.get("/{webhook_id}", summary="Get a webhook")
+@router.get("/{webhook_id:uuid}", summary="Get a webhook")
 async def get_webhook(caller: Admin, commands: Asking, webhook_id: UUID) -> Envelope[Webhook]:
     """One endpoint, without its secret."""
     return Envelope(data=await service.get_webhook(commands, caller, webhook_id))
@@ -64,8 +64,8 @@ async def get_health(caller: Admin, commands: Asking, webhook_id: UUID) -> Envel
     return Envelope(data=await service.get_health(commands, caller, webhook_id))
 
 
-@router.patch("/{webhook_id}", summary="Change a webhook")
-@router.put("/{webhook_id}", summary="Update a webhook")
+@router.patch("/{webhook_id:uuid}", summary="Change a webhook")
+@router.put("/{webhook_id:uuid}", summary="Update a webhook")
 async def update_webhook(
     caller: Admin, commands: AskingRecorded, webhook_id: UUID, body: UpdateWebhook
 ) -> Envelope[Webhook]:
@@ -74,7 +74,7 @@ async def update_webhook(
 
 
 @router.delete(
-    "/{webhook_id}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a webhook"
+    "/{webhook_id:uuid}", status_code=status.HTTP_204_NO_CONTENT, response_class=Response, summary="Delete a webhook"
 )
 async def delete_webhook(caller: Admin, commands: AskingRecorded, webhook_id: UUID) -> None:
     """Unsubscribe. What is still due is cancelled; the history stays readable."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from flowtask_contracts.base import Instant, Text
+from flowtask_contracts.commands import webhook_tests
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
 from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
@@ -22,7 +23,7 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_contracts.events import PUBLIC_TYPES
 from flowtask_contracts.signing_secrets import OwnSecret
-from flowtask_contracts.webhook_content import Headers, Metadata, PayloadForm
+from flowtask_contracts.webhook_content import DeliveryMode, Headers, Metadata, PayloadForm
 
 from ..http.paging import CursorQuery
 from ..http.schemas import DAY, Body, Flag, Overlap
@@ -48,9 +49,16 @@ _PAYLOAD = "`full` is all of an event; `thin` its id, type and time, and the id 
 
 
 class CreateWebhook(Body):
-    """A new subscription."""
+    """A new subscription: `url` is where events are sent, and is left out where they are polled."""
 
-    url: Url
+    delivery: DeliveryMode = Field(
+        default=DeliveryMode.PUSH,
+        description="`push` sends events to `url`; `poll` keeps them for 30 days, to be fetched at `/webhooks/{webhookId}/poll`. "
+        "It cannot be changed.",
+    )
+    url: Url | None = Field(
+        default=None, description="Required for `push`.", examples=["https://example.com/hooks/flowtask"]
+    )
     events: Patterns
     description: Note | None = None
     filter: GivenFilter | None = Field(default=None, examples=[EXAMPLE])
@@ -123,6 +131,64 @@ class TryFilter(Body):
     )
 
 
+_Sample = Annotated[
+    webhook_tests.TestedType,
+    Field(
+        json_schema_extra={"enum": [*PUBLIC_TYPES]}, examples=["task.completed"]
+    ),  # the service that owns them decides
+]
+_WHICH = "The type whose sample is sent."
+
+
+class SendTest(Body):
+    """What to test a webhook with."""
+
+    event: _Sample = Field(default="task.created", description=_WHICH, examples=["task.completed"])
+
+
+class SendTestTo(Body):
+    """What to test a URL with: as a webhook there would be."""
+
+    url: Url
+    event: _Sample = Field(default="task.created", description=_WHICH, examples=["task.completed"])
+    secret: OwnSecret | None = Field(default=None, description=_OWN)
+    headers: Headers = Field(default_factory=dict)
+    payload: PayloadForm = Field(default=PayloadForm.FULL, description=_PAYLOAD)
+
+
+class SentTest(webhook_tests.SentTest):
+    """A test webhook and what came back. Neither it nor its outcome counts for anything."""
+
+    matches: bool | None = Field(
+        default=None,
+        description="Whether the webhook's types and filter would have had such an event sent; null without a webhook.",
+        examples=[True],
+    )
+    secret: str | None = Field(
+        default=None,
+        repr=False,
+        exclude_if=operator.not_,
+        description="What it was signed with, where that was made for it; a repeat of the Idempotency-Key has none.",
+    )
+    secret_shown: bool = Field(
+        default=False,
+        exclude_if=operator.not_,
+        description="True in the answer to a repeat, whose first has shown the secret.",
+    )
+
+
+class PollQuery(Body):
+    """What to fetch, and what to acknowledge by that."""
+
+    cursor: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_=\-]{1,64}$",
+        description="`nextCursor` of an answer whose events are taken care of: they count as delivered now. Without one, what is "
+        "not acknowledged comes, once more where it has come already.",
+    )
+    limit: int = Field(default=20, ge=1, le=100, description="How many events, at most.")
+
+
 class RotateSecret(Body):
     """How the present secret gives way to the next one."""
 
@@ -167,6 +233,7 @@ class AttemptsQuery(Body):
 class SearchDeliveriesQuery(ListDeliveriesQuery):
     """Which deliveries to list, of all endpoints."""
 
+    event_id: UUID | None = Field(default=None, description="Only deliveries of this event.")
     resource_id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_.\-]{1,100}$",

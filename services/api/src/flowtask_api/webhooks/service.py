@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from flowtask_contracts.commands import webhook_secrets
+from flowtask_contracts.commands import webhook_secrets, webhook_tests
 from flowtask_contracts.commands.webhook_deliveries import (
     Deliveries,
     Delivery,
@@ -16,6 +16,7 @@ from flowtask_contracts.commands.webhook_deliveries import (
 )
 from flowtask_contracts.commands.webhook_filters import FilterTrial
 from flowtask_contracts.commands.webhook_filters import TryFilter as TryFilterCommand
+from flowtask_contracts.commands.webhook_polls import PolledEvents, PollEndpoint
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -27,7 +28,7 @@ from flowtask_contracts.commands.webhooks import (
     ListEndpoints,
     UpdateEndpoint,
 )
-from flowtask_contracts.webhook_content import check_headers
+from flowtask_contracts.webhook_content import check_destination, check_headers
 from flowtask_contracts.webhook_filters import check as check_filter
 from flowtask_kit.bus.commands import Commands
 
@@ -38,8 +39,12 @@ from .schemas import (
     CreatedWebhook,
     CreateWebhook,
     ListDeliveriesQuery,
+    PollQuery,
     RotateSecret,
     SearchDeliveriesQuery,
+    SendTest,
+    SendTestTo,
+    SentTest,
     TryFilter,
     UpdateWebhook,
     Webhook,
@@ -52,6 +57,7 @@ _UNTOLD = frozenset({"url", "headers", "description", "filter", "metadata"})
 
 async def create_webhook(commands: Recording, caller: Caller, body: CreateWebhook) -> CreatedWebhook:
     """A new endpoint with its secret; without the secret in a repeat of an Idempotency-Key."""
+    check_destination(body.url, body.delivery)
     _check_content(body)
     command = CreateEndpoint(
         workspace_id=caller.workspace_id,
@@ -117,6 +123,21 @@ async def try_filter(commands: Recording, caller: Caller, body: TryFilter) -> Fi
     return await commands.ask_untold(command, FilterTrial)
 
 
+async def send_test(commands: Recording, caller: Caller, webhook_id: UUID, body: SendTest) -> SentTest:
+    """A test of an endpoint, and what came of it; that it was sent is in the audit log."""
+    command = webhook_tests.SendTest(workspace_id=caller.workspace_id, endpoint_id=webhook_id, event=body.event)
+    details: dict[str, JsonValue] = {"event": body.event}
+    return await commands.ask(caller, command, SentTest, "webhook.tested", target=webhook_id, details=details)
+
+
+async def send_test_to(commands: Recording, caller: Caller, body: SendTestTo) -> SentTest:
+    """A test of a URL, and what came of it; the audit log has the test's id and not where it went."""
+    check_headers(body.headers)
+    command = webhook_tests.SendTestTo(workspace_id=caller.workspace_id, **dict(body))
+    details: dict[str, JsonValue] = {"event": body.event}
+    return await commands.ask(caller, command, SentTest, "webhook.tested", target=lambda sent: sent.id, details=details)
+
+
 async def delete_webhook(commands: Recording, caller: Caller, webhook_id: UUID) -> None:
     """Unsubscribe an endpoint."""
     command = DeleteEndpoint(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
@@ -144,14 +165,24 @@ async def end_previous_secret(commands: Recording, caller: Caller, webhook_id: U
     await commands.ask(caller, command, Done, "webhook.previous_secret_ended", target=webhook_id)
 
 
+async def poll(commands: Commands, caller: Caller, webhook_id: UUID, asked: PollQuery) -> PolledEvents:
+    """What comes behind the cursor at an endpoint that is polled; what comes up to it is acknowledged."""
+    command = PollEndpoint(
+        workspace_id=caller.workspace_id, endpoint_id=webhook_id, cursor=asked.cursor, limit=asked.limit
+    )
+    return await commands.ask(command, PolledEvents)
+
+
 async def list_deliveries(
     commands: Commands, caller: Caller, webhook_id: UUID | None, asked: ListDeliveriesQuery
 ) -> Deliveries:
     """Deliveries to an endpoint, or to all of the workspace, newest event first."""
+    searched = asked if isinstance(asked, SearchDeliveriesQuery) else SearchDeliveriesQuery()
     command = ListDeliveries(
         workspace_id=caller.workspace_id,
         endpoint_id=webhook_id,
-        resource_id=asked.resource_id if isinstance(asked, SearchDeliveriesQuery) else None,
+        event_id=searched.event_id,
+        resource_id=searched.resource_id,
         status=asked.status,
         event=asked.event,
         since=asked.since,

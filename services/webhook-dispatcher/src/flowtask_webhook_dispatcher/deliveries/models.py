@@ -121,6 +121,8 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         Index("ix_messages_workspace_id_event_id", "workspace_id", "event_id"),
+        Index("ix_messages_resource", "workspace_id", "resource_id", "event_id"),
+        Index("ix_messages_type", "workspace_id", "type", "event_id"),
         {"postgresql_partition_by": "RANGE (event_id)"},
     )
 
@@ -137,7 +139,8 @@ class Message(Base):
 class Delivery(Base):
     """One event at one endpoint. `attempts` counts every answer or failure received, scheduled or not.
 
-    `recoverable` says that it ran out of tries and has not had another round yet.
+    `recoverable` says that it ran out of tries and has not had another round yet. Where its endpoint is polled it has a `place`,
+    which is 0 until it is handed out.
     """
 
     __tablename__ = "deliveries"
@@ -147,6 +150,7 @@ class Delivery(Base):
         Index("ix_deliveries_resource", "resource_id", "event_id"),
         Index("ix_deliveries_undelivered", "workspace_id", "event_id", postgresql_where=text("status <> 'delivered'")),
         Index("ix_deliveries_recoverable", "endpoint_id", "last_attempt_at", postgresql_where=text("recoverable")),
+        Index("ix_deliveries_place", "endpoint_id", "place", "event_id", postgresql_where=text("place IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (event_id)"},
     )
 
@@ -163,6 +167,7 @@ class Delivery(Base):
     last_status_code: Mapped[int | None]
     last_error: Mapped[str | None]
     recoverable: Mapped[bool] = mapped_column(server_default=text("false"))
+    place: Mapped[int | None] = mapped_column(BigInteger)
 
     def view(self, next_attempt_at: datetime | None) -> DeliveryView:
         """What the owner sees."""

@@ -20,6 +20,8 @@ def deliveries(command: ListDeliveries, before: Place | None) -> Select[Delivery
     statement = _with_due().where(Delivery.workspace_id == command.workspace_id)
     if command.endpoint_id is not None:
         statement = statement.where(Delivery.endpoint_id == command.endpoint_id)
+    if command.event_id is not None:
+        statement = statement.where(Delivery.event_id == command.event_id)
     if command.resource_id is not None:
         statement = statement.where(Delivery.resource_id == command.resource_id)
     if before is not None:
@@ -89,6 +91,15 @@ def due_now(delivery: Delivery, stream_seq: int) -> Insert:
             "due_since": None,
             "resume_at": case((scheduled, Due.next_attempt_at), else_=Due.resume_at),
         },
+    )
+
+
+def hand_out_again(delivery: Delivery) -> Update:
+    """Have a delivery of an endpoint that is polled handed out once more, behind everything that was."""
+    return (
+        update(Delivery)
+        .where(Delivery.event_id == delivery.event_id, Delivery.endpoint_id == delivery.endpoint_id)
+        .values(place=0)
     )
 
 

@@ -69,7 +69,10 @@ async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
 
 
 async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
-    """Have one more attempt made now, outside the schedule; it adds to the delivery and never undoes `delivered`."""
+    """Have one more attempt made now, outside the schedule; it adds to the delivery and never undoes `delivered`.
+
+    Where the endpoint is polled it is handed out once more.
+    """
     delivery, _ = await _delivery(tx, command.workspace_id, command.delivery_id)
     endpoint = await tx.scalar(endpoint_queries.endpoint(command.workspace_id, delivery.endpoint_id))
     if endpoint is None:
@@ -77,7 +80,10 @@ async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
     message = (await tx.scalars(queries.message(delivery.event_id))).one()
     if message.erased_at is not None:
         raise EventIsErased
-    await tx.execute(queries.due_now(delivery, message.stream_seq))
+    if endpoint.polled:
+        await tx.execute(queries.hand_out_again(delivery))
+    else:
+        await tx.execute(queries.due_now(delivery, message.stream_seq))
     await tx.execute(queries.pending_again(delivery))
     delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id, fresh=True)
     return delivery.view(due_at)

@@ -26,7 +26,7 @@ from .pull import Pull, Pulled
 from .recorder import Recorder
 from .replies import Replies
 from .window import MOST_MESSAGES, Window
-from .work import ACK, AGAIN_NOW, AGAIN_SOON, Arrival, Deferred, Parcel, Seen, Stage
+from .work import ACK, AGAIN_NOW, AGAIN_SOON, Arrival, Deferred, Parcel, Seen, Shelved, Stage
 
 log = logs.get(__name__)
 
@@ -189,7 +189,7 @@ class Intake:
         self._held.append(arrival)
 
     def _hand_on(self, arrival: Arrival, receiver: Receiver) -> None:
-        """To the endpoint's lane; to a due row where the endpoint is managed or its lane is full."""
+        """To the endpoint's lane; to a due row where the endpoint is managed or its lane is full; on the shelf where it is polled."""
         parcel = Parcel(
             event=arrival.event,
             receiver=receiver,
@@ -198,12 +198,19 @@ class Intake:
             arrival=arrival,
         )
         arrival.parcels.append(parcel)
-        if not self._guard.straight(receiver):
+        if receiver.polled:
+            self._shelve(parcel)
+        elif not self._guard.straight(receiver):
             self._defer(parcel, "managed", backlog=self._guard.circuit(receiver, utc_now()) is not Circuit.CLOSED)
         elif not self._lanes.offer(parcel):
             self._defer(parcel, "full", backlog=True)
         elif receiver.key is not None:
             parcel.prepared(receiver)  # for many in a row it costs half as much as between two posts
+
+    def _shelve(self, parcel: Parcel) -> None:
+        assert self._recorder is not None
+        parcel.stage = Stage.ENDED
+        self._recorder.put(Shelved(parcel, parcel.take_arrival()))
 
     def _let_go(self, arrival: Arrival) -> None:
         assert self._recorder is not None

@@ -14,7 +14,7 @@ from flowtask_kit.ids import utc_now
 from ..deliveries.models import Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of
 from ..transport import Timings
 from . import metrics, statements
-from .work import Attempted, Cancelled, Deferred, Disabled, Entry, Parcel, Released, Seen, Tripped
+from .work import Attempted, Cancelled, Deferred, Disabled, Entry, Parcel, Released, Seen, Shelved, Tripped
 
 BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.RECOVERY})
 NO_LEASE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +53,7 @@ class Journal:
         await self._fresh(connection, fresh)
         claimed = [entry for entry in batch if isinstance(entry, Attempted) and entry.parcel.claim_no > 0]
         await self._claimed(connection, claimed)
+        await _shelve(connection, [entry.parcel for entry in batch if isinstance(entry, Shelved)])
         await _release(connection, [entry for entry in batch if isinstance(entry, Released)])
         await _cancel(connection, [entry.parcel for entry in batch if isinstance(entry, Cancelled)])
         await self._endpoints(connection, batch)
@@ -282,6 +283,11 @@ async def _release(connection: Any, entries: Sequence[Released]) -> None:
             [entry.parcel.claim_no for entry in entries],
             [entry.due_at for entry in entries],
         )
+
+
+async def _shelve(connection: Any, parcels: Sequence[Parcel]) -> None:
+    if parcels:
+        await connection.execute(statements.SHELVE, *_columns(parcels))
 
 
 async def _cancel(connection: Any, parcels: Sequence[Parcel]) -> None:

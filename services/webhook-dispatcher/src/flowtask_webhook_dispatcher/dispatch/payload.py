@@ -72,6 +72,11 @@ class PublicEvent:
         common = self._thin_common() if thin else self._full_common()
         return b'%b,"deliveryId":"%b"}' % (common, str(delivery_id).encode())
 
+    def content(self) -> dict[str, Any]:
+        """What a receiver of all of it reads, without the `deliveryId`, which each endpoint has its own of."""
+        content: dict[str, Any] = orjson.loads(self._full_common() + b"}")
+        return content
+
     def _full_common(self) -> bytes:
         document = self._document
         if document is not None:

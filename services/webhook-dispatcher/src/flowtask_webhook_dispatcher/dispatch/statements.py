@@ -83,6 +83,19 @@ PENDING = """
     ON CONFLICT DO NOTHING
 """
 
+SHELVE = """
+    INSERT INTO webhooks.deliveries
+        (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts, place)
+    SELECT event_id, endpoint_id, delivery_id, workspace_id, type, resource_id,
+           CASE WHEN EXISTS (SELECT FROM webhooks.erased_events e WHERE e.event_id = r.event_id OFFSET 0)
+               THEN 'cancelled' ELSE 'pending' END, 0, 0
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
+        AS r(event_id, endpoint_id, delivery_id, workspace_id, type, resource_id)
+    WHERE NOT EXISTS (SELECT FROM webhooks.erasures e WHERE e.workspace_id = r.workspace_id OFFSET 0)
+    ON CONFLICT DO NOTHING
+"""
+"""As PENDING has it, for endpoints that are polled: nothing is due, and the place is given by a poll."""
+
 DUE = """
     INSERT INTO webhooks.due
         (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts)

@@ -134,6 +134,14 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelved:
+    """To record: a delivery that waits for its endpoint to poll it."""
+
+    parcel: Parcel
+    arrival: Arrival | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     """To record: a claimed row given back without an attempt, due again at a time."""
 
@@ -173,5 +181,5 @@ class Disabled:
     parcel: None = None
 
 
-Entry = Seen | Attempted | Deferred | Released | Cancelled | Tripped | Disabled
+Entry = Seen | Attempted | Deferred | Shelved | Released | Cancelled | Tripped | Disabled
 """What becomes of an event, of a parcel, or of an endpoint."""

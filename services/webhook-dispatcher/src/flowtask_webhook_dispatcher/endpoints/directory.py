@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 
 from flowtask_contracts.commands.webhooks import RetryOn, RetryPolicy
+from flowtask_contracts.webhook_content import DeliveryMode
 from flowtask_kit import logs
 
 from ..filters.compiling import Filter, compiled
@@ -27,7 +28,7 @@ log = logs.get(__name__)
 
 _REVISION = "SELECT revision FROM webhooks.endpoint_revision"
 _CHANGED = """
-    SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.deleted_at, e.disabled_at,
+    SELECT e.id, e.workspace_id, e.url, e.delivery, e.events, e.active, e.deleted_at, e.disabled_at,
            e.secret, e.next_secret, e.next_alone_at, e.filter, e.payload, e.payload_before, e.headers,
            e.retry_policy, e.retry_schedule, e.retry_on, e.rate_limit, e.rate_period_seconds, e.max_concurrency,
            s.managed, s.failures, s.opens, s.opened_at, s.open_until
@@ -41,7 +42,7 @@ _ERASED = """
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """An endpoint ready to be sent to. `target` is None where its URL may no longer be used here.
+    """An endpoint ready to be sent to. `target` is None where its URL may no longer be used here, or it is `polled`.
 
     `backlog` says that what is due to it goes first; `breaker` is as of the last write of the endpoint.
     """
@@ -59,6 +60,7 @@ class Receiver:
     filter: Filter | None = None
     forms: Forms = FULL
     headers: OwnHeaders | None = None
+    polled: bool = False
 
     @property
     def managed(self) -> bool:
@@ -174,6 +176,7 @@ class Directory:
             filter=None if row["filter"] is None else compiled(orjson.loads(row["filter"])),
             forms=Forms.of(row["payload"], orjson.loads(row["payload_before"])),
             headers=headers,
+            polled=row["delivery"] == DeliveryMode.POLL,
         )
         if row["disabled_at"] is not None:
             self.disabled.add(receiver.id)
@@ -193,6 +196,8 @@ class Directory:
             del self._filtering[known.workspace_id]
 
     def _target(self, row: asyncpg.Record) -> Target | None:
+        if row["delivery"] == DeliveryMode.POLL:
+            return None
         try:
             return parse_url(row["url"], allow_http=self._allow_http)
         except InvalidUrl as error:

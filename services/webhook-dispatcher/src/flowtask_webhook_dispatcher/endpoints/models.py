@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
 from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, RetryOn, RetryPolicy
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
-from flowtask_contracts.webhook_content import MASK, PayloadForm
+from flowtask_contracts.webhook_content import MASK, DeliveryMode, PayloadForm
 
 from ..database import Base
 from .breaker import Breaker
@@ -27,6 +27,8 @@ class Endpoint(Base):
     `secret` signs. While it is being changed `next_secret` signs beside it, and from `next_alone_at` on alone, whether or not
     anybody has moved it by then. Both are bound to the row and not to their column.
 
+    One whose `delivery` is `poll` has no URL, and here an empty one.
+
     `headers` are encrypted, too; their names stand beside them to be shown. `payload_before` are the forms of earlier events.
     """
 
@@ -38,6 +40,7 @@ class Endpoint(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     workspace_id: Mapped[UUID]
+    delivery: Mapped[str] = mapped_column(server_default=text("'push'"))
     url: Mapped[str]
     events: Mapped[list[str]] = mapped_column(JSONB)
     description: Mapped[str | None]
@@ -70,6 +73,11 @@ class Endpoint(Base):
         self.active = on
         if on:
             self.disabled_at = self.disabled_reason = None
+
+    @property
+    def polled(self) -> bool:
+        """Whether its events are fetched, and nothing is sent to it."""
+        return self.delivery == DeliveryMode.POLL
 
     @property
     def forms(self) -> Forms:
@@ -118,7 +126,8 @@ class Endpoint(Base):
         circuit = state.breaker.circuit(now)
         return EndpointView(
             id=self.id,
-            url=self.url,
+            delivery=DeliveryMode(self.delivery),
+            url=None if self.polled else self.url,
             events=tuple(self.events),
             description=self.description,
             filter=self.filter,

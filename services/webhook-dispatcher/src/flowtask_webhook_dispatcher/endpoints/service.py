@@ -18,6 +18,7 @@ from flowtask_contracts.commands.webhooks import (
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
+from flowtask_contracts.webhook_content import DeliveryMode, check_destination
 from flowtask_contracts.webhook_filters import check as check_filter
 from flowtask_kit.bus.replies import REPLY_BYTES, fitting
 from flowtask_kit.cursors import cursor_id
@@ -53,6 +54,7 @@ async def create(
     tx: AsyncSession, rules: EndpointRules, command: CreateEndpoint, objection: ValidationFailed | None
 ) -> EndpointView:
     """Subscribe a URL, under a new secret unless one is given; raises what there is against the URL."""
+    check_destination(command.url, command.delivery)
     if objection is not None:
         raise objection
     secret = new_secret() if command.secret is None else command.secret.get_secret_value()
@@ -81,7 +83,8 @@ def _made(rules: EndpointRules, command: CreateEndpoint, secret: str) -> Endpoin
     return Endpoint(
         id=endpoint_id,
         workspace_id=command.workspace_id,
-        url=command.url,
+        delivery=command.delivery,
+        url=command.url or "",
         events=events,
         description=command.description,
         filter=command.filter,
@@ -132,6 +135,8 @@ async def change(
     """
     endpoint, state = await held(tx, command.workspace_id, command.endpoint_id)
     named, now = command.model_fields_set, utc_now()
+    if command.url is not None and endpoint.polled:
+        check_destination(command.url, DeliveryMode.POLL)
     if command.url is not None and command.url != endpoint.url:
         if objection is not None:
             raise objection

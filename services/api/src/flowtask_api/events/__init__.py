@@ -1,0 +1,1 @@
+"""What has happened in the workspace, and the catalogue of what can happen."""

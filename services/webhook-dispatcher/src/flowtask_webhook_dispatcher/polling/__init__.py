@@ -1,0 +1,1 @@
+"""Endpoints that fetch their events instead of being sent them."""
