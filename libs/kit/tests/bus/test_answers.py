@@ -300,7 +300,9 @@ async def test_duplicates_at_the_same_time_are_told_to_come_back_and_get_the_fir
     await eventually(lambda: hold.held)
 
     duplicates = [desk.ask(command, WrittenNote) for _ in range(20)]  # more than the service has connections
-    refused = await asyncio.gather(*duplicates, return_exceptions=True)  # none of them waited: the first is still under way
+    refused = await asyncio.gather(
+        *duplicates, return_exceptions=True
+    )  # none of them waited: the first is still under way
     assert not first.done()
     assert {(type(each), each.retry_after) for each in refused} == {(Conflict, 1)}
     assert desk.world.count("notes") == 0

@@ -38,22 +38,7 @@ class Answered(NamedTuple):
     def attempted(self) -> Attempted:
         """The attempt in words."""
         parcel, answer, outcome, at, sent, trace_id, arrival = self
-        status, headers, body, truncated, _, timings = answer
-        result = Result(
-            outcome,
-            at,
-            round(timings.total * 1000),
-            status,
-            None,
-            None,
-            timings,
-            trace_id,
-            b"\n".join(map(b": ".join, sent)),
-            "\n".join(map(": ".join, headers)).encode("latin-1", "replace"),
-            _text(body) if body else None,
-            truncated,
-        )
-        return Attempted(parcel, result, arrival)
+        return Attempted(parcel, of_answered(answer, outcome, at, sent, trace_id), arrival)
 
 
 def of_answer(answer: Answer, policy: Policy) -> Outcome:
@@ -66,6 +51,25 @@ def of_answer(answer: Answer, policy: Policy) -> Outcome:
     if answer.status in _WITH_RETRY_AFTER:
         wait = retry_after(answer.header("retry-after"), utc_now())
     return outcome_of(answer.status, policy.retry_on, wait=wait or NO_WAIT, wish=wish)
+
+
+def of_answered(answer: Answer, outcome: Outcome, at: datetime, sent: Headers, trace_id: str | None) -> Result:
+    """The result of an attempt that was answered."""
+    status, headers, body, truncated, _, timings = answer
+    return Result(
+        outcome,
+        at,
+        round(timings.total * 1000),
+        status,
+        None,
+        None,
+        timings,
+        trace_id,
+        b"\n".join(map(b": ".join, sent)),
+        "\n".join(map(": ".join, headers)).encode("latin-1", "replace"),
+        _text(body) if body else None,
+        truncated,
+    )
 
 
 def of_failure(error: TransportError, at: datetime, sent: Headers, trace_id: str | None) -> Result:

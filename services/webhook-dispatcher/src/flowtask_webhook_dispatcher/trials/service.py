@@ -160,7 +160,7 @@ class Trials:
             if error.kind.ours:
                 raise ServiceUnavailable(retry_after=5) from error
             return outcomes.of_failure(error, at, headers, None)
-        return outcomes.of_answer(answer, STANDARD, at, headers, None)
+        return outcomes.of_answered(answer, outcomes.of_answer(answer, STANDARD), at, headers, None)
 
     def _target(self, url: str) -> Target | None:
         try:
