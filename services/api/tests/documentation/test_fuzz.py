@@ -22,7 +22,19 @@ EXAMPLES = 1
 
 
 SECRET = {"secret": "whsec_x", "previousSecretUntil": None}
+SPAN = {
+    "since": "2026-11-22T10:00:00.000Z",
+    "until": "2026-11-22T12:00:00.000Z",
+    "statuses": ["failed"],
+    "events": ["*"],
+}
+REPLAY = SPAN | {
+    "recovery": False,
+    **dict.fromkeys(("total", "done", "delivered", "failed", "skipped", "remaining"), 0),
+}
 OF_ANY_ENDPOINT = {
+    "count-replay": {**REPLAY, "id": None, "endpointId": str(new_id()), "status": "planned"},
+    "start-replay": {**REPLAY, "id": str(new_id()), "endpointId": str(new_id()), "status": "running"},
     "get-endpoint-secret": SECRET,
     "rotate-endpoint-secret": SECRET,
     "try-filter": {"examined": 0, "matched": 0, "items": []},
@@ -66,7 +78,7 @@ class Endpoints:
         return None if of_nobody else {"items": [], "nextCursor": None}
 
     def _acceptable(self, asked: dict[str, Any]) -> bool:
-        known = {*PUBLIC_TYPES, "task.*", "project.*", "*"}
+        known = {*PUBLIC_TYPES, *(f"{kind.partition('.')[0]}.*" for kind in PUBLIC_TYPES), "*"}
         good_url = re.fullmatch(r"(?i)https?://[^\s\\#]+", asked.get("url") or "https://example.com")
         return good_url is not None and known.issuperset(asked.get("events") or ())
 

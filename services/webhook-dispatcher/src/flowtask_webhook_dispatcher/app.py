@@ -25,6 +25,8 @@ from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
+from .replays import answers as replay_answers
+from .replays.loop import replaying
 from .settings import DispatcherSettings
 from .transport import AddressPolicy, Admission, HookClient, Resolve, Resolver, parse_proxy
 
@@ -46,6 +48,9 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     endpoint_answers.register(answers, rules)
     events = erasing_events(resources.database, resources.wake)
     delivery_answers.register(answers, dispatcher.wake, events)
+    keep_days = settings.webhooks_keep_days
+    replays = replaying(resources.database, resources.wake, dispatcher.wake, keep_days=keep_days)
+    replay_answers.register(answers, replays, keep_days=keep_days)
     filter_answers.register(answers)
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
@@ -57,7 +62,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
 
     async def start_loops() -> None:
         resources.background.start("clearing", clearing.run)
-        for worker in (erasures, events, measuring(resources.direct)):
+        for worker in (erasures, events, replays, measuring(resources.direct)):
             resources.background.start(worker.name, worker.run)
 
     async def close_resolver() -> None:

@@ -6,6 +6,13 @@ from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceComman
 from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_contracts.commands.webhook_filters import TryFilter
+from flowtask_contracts.commands.webhook_replays import (
+    CancelReplay,
+    CountReplay,
+    GetReplay,
+    ListReplays,
+    StartReplay,
+)
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
@@ -31,6 +38,11 @@ COMMANDS: tuple[type[Command], ...] = (
     RotateSecret,
     EndOverlap,
     TryFilter,
+    CountReplay,
+    StartReplay,
+    GetReplay,
+    ListReplays,
+    CancelReplay,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -39,7 +51,9 @@ COMMANDS: tuple[type[Command], ...] = (
 
 __all__ = [
     "COMMANDS",
+    "CancelReplay",
     "Command",
+    "CountReplay",
     "CreateEndpoint",
     "DeleteEndpoint",
     "EndOverlap",
@@ -49,14 +63,17 @@ __all__ = [
     "GetEndpoint",
     "GetEndpointHealth",
     "GetEndpointSecret",
+    "GetReplay",
     "GetSubscription",
     "ListDeliveries",
     "ListEmails",
     "ListEndpoints",
+    "ListReplays",
     "Reply",
     "RetryDelivery",
     "RotateSecret",
     "Snapshot",
+    "StartReplay",
     "TryFilter",
     "UpdateEndpoint",
     "WorkspaceCommand",

@@ -15,6 +15,7 @@ TAGS: Mapping[str, str] = {
     "Sync": "Copies kept elsewhere: everything that has changed since a token.",
     "Webhooks": "URLs that hear of events, signed; [how to receive them](/docs/webhooks).",
     "Webhook deliveries": "Each event on its way to each endpoint, with every attempt.",
+    "Webhook replays": "Sending again what webhooks were sent, or missed.",
     "API keys": "The keys of the workspace.",
     "Account": "Who the caller is, and the workspaces that they may enter.",
     "Members": "Who belongs to a workspace, and as what.",

@@ -148,7 +148,8 @@ class Endpoint(Base):
 class EndpointState(Base):
     """How an endpoint is sent to. While `managed`, only the replica that holds the lease sends, from due rows.
 
-    `epoch` rises with each new holder of the lease. The rest is the circuit breaker, as of the last time it opened or closed.
+    `epoch` rises with each new holder of the lease. `missed_since` is since when it has missed events, until a replay has sent them.
+    The rest is the circuit breaker, as of the last time it opened or closed.
     """
 
     __tablename__ = "endpoint_state"
@@ -162,11 +163,16 @@ class EndpointState(Base):
     failures: Mapped[int] = mapped_column(server_default=text("0"))
     opens: Mapped[int] = mapped_column(server_default=text("0"))
     opened_at: Mapped[datetime | None]
+    missed_since: Mapped[datetime | None]
 
     @property
     def breaker(self) -> Breaker:
         """The circuit breaker."""
         return Breaker(self.failures, self.opens, self.opened_at, self.open_until)
+
+    def miss(self, since: datetime) -> None:
+        """It misses events from now on, if it has not missed some since earlier."""
+        self.missed_since = self.missed_since or since
 
     def begin_anew(self) -> None:
         """Close the circuit."""

@@ -140,6 +140,8 @@ async def change(
     if command.events is not None:
         endpoint.events = patterns.check(command.events)
     if command.active is not None:
+        if endpoint.active and not command.active:
+            state.miss(now)
         endpoint.turn(on=command.active)
         if command.active:
             state.begin_anew()

@@ -12,6 +12,7 @@ from ..database import CommandRecord, FailedMessage
 from ..deliveries.models import UnreadableMessage
 from ..endpoints.models import Endpoint, EndpointState
 from ..health.models import AttemptCount
+from ..replays.models import Replay
 from .models import Erasure
 
 
@@ -95,6 +96,7 @@ def remove_rest(workspace_id: UUID, endpoint_ids: list[UUID]) -> tuple[Delete, .
         forget_commands(CommandRecord, workspace_id),
         forget_messages(FailedMessage, str(workspace_id), only="events."),
         delete(UnreadableMessage).where(mentioned),
+        delete(Replay).where(Replay.workspace_id == workspace_id),
         delete(AttemptCount).where(AttemptCount.endpoint_id.in_(endpoint_ids)),
         delete(EndpointState).where(EndpointState.endpoint_id.in_(endpoint_ids)),
         delete(Endpoint).where(Endpoint.workspace_id == workspace_id),
