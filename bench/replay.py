@@ -168,14 +168,16 @@ class Bench:
             self.findings.waits.setdefault((door, replaying), []).append(waits)
 
     async def to_the_end(self) -> dict[str, Any]:
-        """Replay the rest, the dispatcher being killed when a third and two thirds are done."""
-        replay = await self.start()
+        """Replay the rest as fast as one process can, for nobody is there to be spared; killed at a third and at two thirds."""
         process = self._world.stack.service(DISPATCHER)
+        fast = {"FLOWTASK_WEBHOOKS_REPLAY_RATE": "10000"}
+        await asyncio.to_thread(process.restart, env=fast)
+        replay = await self.start()
         for part in (1 / 3, 2 / 3):
             while (found := await self.get(replay))["done"] < part * found["total"]:
                 await asyncio.sleep(0.05)
             await asyncio.to_thread(process.kill)
-            await asyncio.to_thread(process.start)
+            await asyncio.to_thread(process.start, env=fast)
             await asyncio.to_thread(process.wait_ready)
         while (found := await self.get(replay))["status"] != "completed":
             await asyncio.sleep(0.1)

@@ -31,6 +31,8 @@ ENDPOINT: dict[str, Any] = {
     "heldUntil": None,
     "disabledAt": None,
     "disabledReason": None,
+    "failingSince": None,
+    "missed": None,
     "previousSecretUntil": None,
     "createdBy": str(new_id()),
     "createdAt": rfc3339(utc_now()),

@@ -21,6 +21,7 @@ from .endpoints import answers as endpoint_answers
 from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
+from .failing.loop import telling
 from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
@@ -51,6 +52,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     keep_days = settings.webhooks_keep_days
     replays = replaying(resources.database, resources.wake, dispatcher.wake, keep_days=keep_days)
     replay_answers.register(answers, replays, keep_days=keep_days)
+    standings = telling(resources.database, resources.wake, limit=settings.webhooks_disable_after_hours)
     filter_answers.register(answers)
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
@@ -62,7 +64,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
 
     async def start_loops() -> None:
         resources.background.start("clearing", clearing.run)
-        for worker in (erasures, events, replays, measuring(resources.direct)):
+        for worker in (erasures, events, replays, standings, measuring(resources.direct)):
             resources.background.start(worker.name, worker.run)
 
     async def close_resolver() -> None:

@@ -78,6 +78,12 @@ class DispatcherSettings(ServiceSettings):
         le=10_000,
         description="Deliveries of replays that this process begins in a second at most.",
     )
+    webhooks_disable_after_hours: int = Field(
+        default=120,
+        ge=2,
+        le=600,
+        description="Hours of nothing but failures after which a webhook is disabled; only hours count in which we were there.",
+    )
     webhooks_max_endpoints: int = Field(default=100, ge=1, description="Endpoints of one workspace.")
     webhooks_keep_days: int = Field(
         default=30,

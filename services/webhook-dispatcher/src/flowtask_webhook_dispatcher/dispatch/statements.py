@@ -288,7 +288,7 @@ DISABLE = """
         WHERE e.id = r.id AND e.url = r.url AND e.active AND e.deleted_at IS NULL
         RETURNING e.id, r.at
     )
-    UPDATE webhooks.endpoint_state s SET missed_since = coalesce(s.missed_since, d.at)
+    UPDATE webhooks.endpoint_state s SET missed_since = coalesce(s.missed_since, s.failing_since, d.at)
     FROM disabled d WHERE s.endpoint_id = d.id RETURNING s.endpoint_id
 """
 """Only while it is still the same URL: what another one said is no longer of interest."""

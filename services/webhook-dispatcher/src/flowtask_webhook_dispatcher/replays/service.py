@@ -107,7 +107,7 @@ def _plan(command: CountReplay | StartReplay, state: EndpointState, now: datetim
     """What is asked for, as far as it is kept; ValidationFailed names the field that is wrong."""
     since = command.since
     if since is None and command.recovery:
-        since = state.missed_since
+        since = state.missed_since or state.failing_since
         if since is None:
             raise _refused("since", "is needed: nothing is known to have been missed")
     if since is None:
