@@ -9,6 +9,7 @@ MEASUREMENTS = {
     "latency": "from the client having read the 201 to the receiver having the webhook",
     "lists": "what lists cost the database in a workspace of ten million tasks",
     "webhooks": "drains, latency, isolation, fan-out and backlog of outgoing webhooks, with bars",
+    "replay": "a replay of 200,000 deliveries beside live traffic, cancelled, and killed on its way",
     "hookclient": "CPU per request of the outgoing HTTP client",
     "kills": "dispatchers and servers killed at random under load: what is lost, and whether repeats are the same",
     "outages": "each service killed for a minute under load: what is lost, doubled, late",

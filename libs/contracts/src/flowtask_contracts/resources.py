@@ -70,6 +70,26 @@ class Project(Contract):
     updated_at: Instant
 
 
+class WebhookStanding(Contract):
+    """How a webhook stands, as its events tell it; without its URL, which may hold secrets.
+
+    `hours` of `limitHours` is how long nothing but failures came of it, counted in hours in which FlowTask itself was there.
+    """
+
+    id: UUID
+    description: str | None = Field(examples=["Tells the billing system"])
+    active: bool = Field(examples=[True])
+    failing_since: Instant | None = Field(examples=["2026-11-22T10:00:00.000Z"])
+    percent: int = Field(description="50, 75 or 90 when it is failing, 100 once it is disabled.", examples=[50])
+    hours: int = Field(examples=[60])
+    limit_hours: int = Field(examples=[120])
+    disabled_at: Instant | None = Field(examples=[None])
+    disabled_reason: str | None = Field(examples=[None])
+    missed_since: Instant | None = Field(
+        description="Since when it may have missed events: `/webhooks/{id}/recover` sends them.", examples=[None]
+    )
+
+
 class Role(StrEnum):
     """What a member may do: keys, webhooks, billing and members need admin."""
 

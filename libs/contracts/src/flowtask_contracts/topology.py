@@ -112,6 +112,12 @@ MAILER_PEOPLE = Durable(
     filters=("internal.user.>", "internal.workspace.>", "internal.membership.>"),
 )
 MAILER_TASKS = Durable(name="mailer-tasks", stream="EVENTS", service="mailer", filters=("events.task.assigned",))
+MAILER_WEBHOOKS = Durable(
+    name="mailer-webhooks",
+    stream="EVENTS",
+    service="mailer",
+    filters=("events.webhook.failing", "events.webhook.disabled"),
+)
 
 FLOWTASK = Topology(
     services=(
@@ -144,6 +150,7 @@ FLOWTASK = Topology(
         BILLING_WORKSPACES,
         MAILER_PEOPLE,
         MAILER_TASKS,
+        MAILER_WEBHOOKS,
     ),
     extensions=("pg_trgm", "btree_gin"),
 )

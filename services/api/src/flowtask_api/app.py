@@ -39,7 +39,7 @@ from .settings import ApiSettings
 from .sync import routes as sync
 from .sync.loop import burying
 from .tasks import routes as tasks
-from .webhooks import deliveries, polling, secrets, testing
+from .webhooks import deliveries, polling, replays, secrets, testing
 from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
@@ -54,6 +54,7 @@ _ROUTERS = (
     polling.router,
     deliveries.router,
     events.router,
+    replays.router,
     api_keys.router,
     accounts.router,
     accounts.workspaces,

@@ -13,7 +13,7 @@ from flowtask_local.providers.clerk import ORIGIN, FakeClerk, bearer
 SECRET = "known-to-nobody-else"
 """Stands in the names and texts of everything that the victim has."""
 
-ENDPOINT, DELIVERY, EVENT, EMAIL = uuid4(), uuid4(), uuid4(), uuid4()
+ENDPOINT, DELIVERY, EVENT, EMAIL, REPLAY = uuid4(), uuid4(), uuid4(), uuid4(), uuid4()
 NEW = {
     "tasks": {"title": "T"},
     "projects": {"name": "P"},
@@ -29,10 +29,15 @@ NEW = {
     "try": {"webhookId": str(ENDPOINT), "filter": {"path": "data.title", "eq": "T"}},
     "retry": None,
     "test": {"event": "task.created"},
+    "replay": {"since": "2026-11-22T10:00:00Z"},
+    "recover": None,
+    "cancel": None,
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
 OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
-NEEDS_ADMIN = re.compile(r"/(api-keys|webhooks|deliveries|events|event-types|emails|billing|audit-log|invitations)\b")
+NEEDS_ADMIN = re.compile(
+    r"/(api-keys|webhooks|deliveries|events|event-types|replays|emails|billing|audit-log|invitations)\b"
+)
 
 
 SENT_TEST = {
@@ -113,6 +118,7 @@ async def services(other_service):
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
                 *("get-event", "send-test", "poll-endpoint"),
+                *("count-replay", "start-replay", "get-replay", "list-replays", "cancel-replay"),
             ),
             NotFound(),
         ) | {
@@ -151,6 +157,7 @@ async def victim(shared, calling_with):
         "event_id": str(EVENT),
         "event_type": str(uuid4()),
         "email_id": str(EMAIL),
+        "replay_id": str(REPLAY),
     }
 
 
@@ -318,5 +325,6 @@ async def test_a_member_does_nothing_that_needs_admin_and_an_admin_nothing_that_
                 assert orjson.loads(answer.content)["data"] is None
     if role == "member":
         changing = {"create-endpoint", "update-endpoint", "delete-endpoint", "retry-delivery"}
+        changing |= {"start-replay", "cancel-replay"}
         telling = {"get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"}
         assert not (changing | telling) & {verb for service in services.values() for verb, _ in service.asked}

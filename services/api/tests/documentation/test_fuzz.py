@@ -32,7 +32,19 @@ SENT_TEST = {
     "durationMs": 1,
     "statusCode": 204,
 }
+SPAN = {
+    "since": "2026-11-22T10:00:00.000Z",
+    "until": "2026-11-22T12:00:00.000Z",
+    "statuses": ["failed"],
+    "events": ["*"],
+}
+REPLAY = SPAN | {
+    "recovery": False,
+    **dict.fromkeys(("total", "done", "delivered", "failed", "skipped", "remaining"), 0),
+}
 OF_ANY_ENDPOINT = {
+    "count-replay": {**REPLAY, "id": None, "endpointId": str(new_id()), "status": "planned"},
+    "start-replay": {**REPLAY, "id": str(new_id()), "endpointId": str(new_id()), "status": "running"},
     "send-test": SENT_TEST,
     "poll-endpoint": {"items": [], "nextCursor": "AAAA", "hasMore": False},
     "send-test-to": SENT_TEST,
@@ -79,7 +91,7 @@ class Endpoints:
         return None if of_nobody else {"items": [], "nextCursor": None}
 
     def _acceptable(self, verb: str, asked: dict[str, Any]) -> bool:
-        known = {*PUBLIC_TYPES, "task.*", "project.*", "*"}
+        known = {*PUBLIC_TYPES, *(f"{kind.partition('.')[0]}.*" for kind in PUBLIC_TYPES), "*"}
         good_url = re.fullmatch(r"(?i)https?://[^\s\\#]+", asked.get("url") or "https://example.com")
         known_type = not verb.startswith("send-test") or asked.get("event") in {None, *PUBLIC_TYPES}
         return good_url is not None and known_type and known.issuperset(asked.get("events") or ())

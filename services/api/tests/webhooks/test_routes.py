@@ -32,6 +32,8 @@ ENDPOINT: dict[str, Any] = {
     "heldUntil": None,
     "disabledAt": None,
     "disabledReason": None,
+    "failingSince": None,
+    "missed": None,
     "previousSecretUntil": None,
     "createdBy": str(new_id()),
     "createdAt": rfc3339(utc_now()),
@@ -273,3 +275,90 @@ async def test_only_webhooks_are_away_while_nobody_answers(client, nats_url, app
     assert error["code"] == "SERVICE_UNAVAILABLE"
     assert int(answer.headers["retry-after"]) == error["retryAfter"] > 0
     assert (await client.post("/api/v1/tasks", json={"title": "T"})).status_code == 201
+
+
+REPLAY: dict[str, Any] = {
+    "id": str(new_id()),
+    "endpointId": ENDPOINT["id"],
+    "recovery": False,
+    "status": "running",
+    "waitingFor": None,
+    "since": "2026-11-22T10:00:00.000Z",
+    "until": rfc3339(utc_now()),
+    "statuses": ["failed", "missing"],
+    "events": ["*"],
+    "total": 3,
+    "totalCapped": False,
+    "done": 0,
+    "delivered": 0,
+    "failed": 0,
+    "skipped": 0,
+    "remaining": 3,
+    "createdAt": rfc3339(utc_now()),
+    "finishedAt": None,
+}
+PLANNED = {**REPLAY, "id": None, "status": "planned", "createdAt": None}
+WEBHOOK = f"/api/v1/webhooks/{ENDPOINT['id']}"
+
+
+async def test_a_replay_is_counted_by_a_dry_run_and_begun_without_it(client, account, dispatcher, db):
+    dispatcher.answers |= {"count-replay": PLANNED, "start-replay": REPLAY}
+    asked = {"since": "2026-11-22T10:00:00Z", "statuses": ["failed", "missing"], "events": ["task.*"]}
+    planned = await client.post(f"{WEBHOOK}/replay?dryRun=true", json=asked)
+    assert (planned.status_code, planned.json()["data"]) == (200, PLANNED)
+    wanted = {"endpointId": ENDPOINT["id"]} | asked
+    said = dispatcher.last
+    assert {name: said[name] for name in wanted} == wanted | {"since": "2026-11-22T10:00:00.000Z"}
+    begun = await client.post(f"{WEBHOOK}/replay", json=asked)
+    assert (begun.status_code, begun.json()["data"]) == (202, REPLAY)
+    assert begun.headers["location"] == f"/api/v1/replays/{REPLAY['id']}"
+    assert dispatcher.last["statuses"] == ["failed", "missing"]
+    entries = await db.fetch("SELECT action FROM api.audit_entries WHERE workspace_id = $1", account.workspace_id)
+    assert [entry["action"] for entry in entries] == ["webhook.replayed"], "a dry run changes nothing"
+
+
+async def test_what_was_missed_is_recovered_without_saying_more(client, dispatcher):
+    dispatcher.answers |= {"count-replay": PLANNED, "start-replay": {**REPLAY, "recovery": True}}
+    assert (await client.post(f"{WEBHOOK}/recover?dryRun=true")).status_code == 200
+    assert (dispatcher.last["recovery"], dispatcher.last["since"]) == (True, None)
+    assert (await client.post(f"{WEBHOOK}/recover")).json()["data"]["recovery"] is True
+    assert (await client.post(f"{WEBHOOK}/recover", json={"since": "2026-11-22T10:00:00Z"})).status_code == 202
+    assert dispatcher.last["since"] == "2026-11-22T10:00:00.000Z"
+
+
+async def test_replays_are_listed_shown_and_cancelled(client, dispatcher):
+    dispatcher.answers |= {
+        "list-replays": {"items": [REPLAY], "nextCursor": "c"},
+        "get-replay": REPLAY,
+        "cancel-replay": {**REPLAY, "status": "cancelling"},
+    }
+    for path, endpoint in ((f"{WEBHOOK}/replays", ENDPOINT["id"]), ("/api/v1/replays", None)):
+        listed = await client.get(path, params={"perPage": 1})
+        assert listed.json()["data"] == [REPLAY]
+        assert listed.json()["meta"] == {"perPage": 1, "nextCursor": "c"}
+        assert dispatcher.last["endpointId"] == endpoint
+    await client.get("/api/v1/replays", params={"webhookId": ENDPOINT["id"]})
+    assert dispatcher.last["endpointId"] == ENDPOINT["id"]
+    assert (await client.get(f"/api/v1/replays/{REPLAY['id']}")).json()["data"] == REPLAY
+    cancelled = await client.post(f"/api/v1/replays/{REPLAY['id']}/cancel")
+    assert (cancelled.status_code, cancelled.json()["data"]["status"]) == (202, "cancelling")
+    assert dispatcher.last["replayId"] == REPLAY["id"]
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "field"),
+    [
+        ("", {}, "since"),
+        ("", {"since": "yesterday"}, "since"),
+        ("", {"since": "2026-11-22T10:00:00Z", "statuses": ["failed", "pending"]}, "statuses.1"),
+        ("", {"since": "2026-11-22T10:00:00Z", "statuses": []}, "statuses"),
+        ("", {"since": "2026-11-22T10:00:00Z", "event": "task.*"}, "event"),
+        ("?dryrun=true", {"since": "2026-11-22T10:00:00Z"}, "dryrun"),
+        ("?dryRun=perhaps", {"since": "2026-11-22T10:00:00Z"}, "dryRun"),
+    ],
+)
+async def test_a_bad_replay_is_a_400_that_points_to_the_place(client, dispatcher, query, body, field):
+    answer = await client.post(f"{WEBHOOK}/replay{query}", json=body)
+    assert answer.status_code == 400
+    assert [detail["field"] for detail in answer.json()["error"]["details"]] == [field]
+    assert not dispatcher.asked

@@ -22,11 +22,14 @@ from .endpoints.service import EndpointRules
 from .erasure import consumers as erasure_consumers
 from .erasure.loop import erasing
 from .events import answers as event_answers
+from .failing.loop import telling
 from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
 from .polling import answers as polling_answers
+from .replays import answers as replay_answers
+from .replays.loop import replaying
 from .settings import DispatcherSettings
 from .transport import AddressPolicy, Admission, HookClient, Resolve, Resolver, parse_proxy
 from .trials import answers as trial_answers
@@ -51,6 +54,10 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     endpoint_answers.register(answers, rules)
     events = erasing_events(resources.database, resources.wake)
     delivery_answers.register(answers, dispatcher.wake, events)
+    keep_days = settings.webhooks_keep_days
+    replays = replaying(resources.database, resources.wake, dispatcher.wake, keep_days=keep_days)
+    replay_answers.register(answers, replays, keep_days=keep_days)
+    standings = telling(resources.database, resources.wake, limit=settings.webhooks_disable_after_hours)
     filter_answers.register(answers)
     event_answers.register(answers)
     polling_answers.register(answers)
@@ -66,7 +73,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
 
     async def start_loops() -> None:
         resources.background.start("clearing", clearing.run)
-        for worker in (erasures, events, measuring(resources.direct)):
+        for worker in (erasures, events, replays, standings, measuring(resources.direct)):
             resources.background.start(worker.name, worker.run)
 
     async def close_resolver() -> None:

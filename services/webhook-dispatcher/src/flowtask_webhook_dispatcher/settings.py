@@ -72,6 +72,18 @@ class DispatcherSettings(ServiceSettings):
         le=300,
         description="How long that is at first; twice as long each time, five minutes at most.",
     )
+    webhooks_replay_rate: float = Field(
+        default=200.0,
+        gt=0,
+        le=10_000,
+        description="Deliveries of replays that this process begins in a second at most.",
+    )
+    webhooks_disable_after_hours: int = Field(
+        default=120,
+        ge=2,
+        le=600,
+        description="Hours of nothing but failures after which a webhook is disabled; only hours count in which we were there.",
+    )
     webhooks_max_endpoints: int = Field(default=100, ge=1, description="Endpoints of one workspace.")
     webhooks_keep_days: int = Field(
         default=30,

@@ -10,6 +10,7 @@ from flowtask_webhook_dispatcher.deliveries.identity import delivery_id
 from flowtask_webhook_dispatcher.dispatch.guard import Guard
 from flowtask_webhook_dispatcher.dispatch.journal import Journal
 from flowtask_webhook_dispatcher.dispatch.lanes import Lanes
+from flowtask_webhook_dispatcher.dispatch.pacing import Pacing
 from flowtask_webhook_dispatcher.dispatch.recorder import Recorder
 from flowtask_webhook_dispatcher.dispatch.retrier import Retrier
 from flowtask_webhook_dispatcher.dispatch.work import Stage
@@ -84,7 +85,9 @@ async def make_replica(pool):
         )
         guard = Guard(directory, recorder.put, Rules(), each=each)
         lanes = Lanes(send, lambda endpoint: retrier.freed(endpoint), guard.at_once, total=512)  # noqa: PLW0108
-        retrier = Retrier(pool, directory, guard, lanes, recorder, claim=timedelta(seconds=claim))
+        loop = asyncio.get_running_loop()
+        pacing = Pacing(guard.at_once, lanes, loop.time, total=64, rate=1000, short=lambda: False)
+        retrier = Retrier(pool, directory, guard, lanes, recorder, claim=timedelta(seconds=claim), pacing=pacing)
         tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(retrier.run())]
         replica = SimpleNamespace(
             sent=sent, door=door, retrier=retrier, lanes=lanes, recorder=recorder, directory=directory, tasks=tasks
@@ -312,7 +315,7 @@ async def test_the_claims_of_due_rows_read_one_partition_for_each_message(make_e
         await connection.execute("SET plan_cache_mode = force_generic_plan")
         now = utc_now()
         rows = await connection.fetch(
-            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statements.CLAIM, [endpoint], [5], now, now
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statements.CLAIM, [endpoint], [5], now, now, [5]
         )
     plan = "\n".join(row[0] for row in rows)
     assert "(never executed)" in plan

@@ -8,6 +8,13 @@ from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelive
 from flowtask_contracts.commands.webhook_events import GetEvent, ListEvents
 from flowtask_contracts.commands.webhook_filters import TryFilter
 from flowtask_contracts.commands.webhook_polls import PollEndpoint
+from flowtask_contracts.commands.webhook_replays import (
+    CancelReplay,
+    CountReplay,
+    GetReplay,
+    ListReplays,
+    StartReplay,
+)
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhook_tests import SendTest, SendTestTo
 from flowtask_contracts.commands.webhooks import (
@@ -39,6 +46,11 @@ COMMANDS: tuple[type[Command], ...] = (
     SendTest,
     SendTestTo,
     PollEndpoint,
+    CountReplay,
+    StartReplay,
+    GetReplay,
+    ListReplays,
+    CancelReplay,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -47,7 +59,9 @@ COMMANDS: tuple[type[Command], ...] = (
 
 __all__ = [
     "COMMANDS",
+    "CancelReplay",
     "Command",
+    "CountReplay",
     "CreateEndpoint",
     "DeleteEndpoint",
     "EndOverlap",
@@ -58,11 +72,13 @@ __all__ = [
     "GetEndpointHealth",
     "GetEndpointSecret",
     "GetEvent",
+    "GetReplay",
     "GetSubscription",
     "ListDeliveries",
     "ListEmails",
     "ListEndpoints",
     "ListEvents",
+    "ListReplays",
     "PollEndpoint",
     "Reply",
     "RetryDelivery",
@@ -70,6 +86,7 @@ __all__ = [
     "SendTest",
     "SendTestTo",
     "Snapshot",
+    "StartReplay",
     "TryFilter",
     "UpdateEndpoint",
     "WorkspaceCommand",

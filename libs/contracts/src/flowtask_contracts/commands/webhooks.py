@@ -49,10 +49,20 @@ class Circuit(StrEnum):
 
 
 class DisabledReason(StrEnum):
-    """Who ended the sending: the receiver by 410 (`gone`), or by `webhook-delivery: disable` (`receiver`)."""
+    """Why nothing is sent: the receiver ended it by 410 (`gone`) or by `webhook-delivery: disable` (`receiver`), or nothing had
+    arrived for five days (`failing`).
+    """
 
     GONE = "gone"
     RECEIVER = "receiver"
+    FAILING = "failing"
+
+
+class Missed(Contract):
+    """What an endpoint has missed: since when, and where it is counted (`?dryRun=true`) and sent."""
+
+    since: Instant
+    recover: str = Field(examples=["/api/v1/webhooks/019338f4-8c00-7000-8000-000000000001/recover"])
 
 
 LONGEST_WAIT = 86_400
@@ -109,8 +119,14 @@ class Endpoint(Contract):
     held_until: Instant | None = Field(
         default=None, description="While the circuit is open: when the next attempt is made.", examples=[None]
     )
-    disabled_at: Instant | None = Field(default=None, description="When the receiver ended it.", examples=[None])
+    disabled_at: Instant | None = Field(
+        default=None, description="When it was turned off for its owner.", examples=[None]
+    )
     disabled_reason: DisabledReason | None = Field(default=None, examples=[None])
+    failing_since: Instant | None = Field(
+        default=None, description="Since when every attempt has failed, to five minutes.", examples=[None]
+    )
+    missed: Missed | None = Field(default=None, description="Events may have been missed.")
     previous_secret_until: Instant | None = Field(
         default=None,
         description="While its secret is being changed: until when the previous one signs, too.",

@@ -15,6 +15,7 @@ from flowtask_contracts.events.internal import (
 )
 from flowtask_contracts.events.projects import ProjectCreated, ProjectDeleted, ProjectUpdated
 from flowtask_contracts.events.tasks import TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
+from flowtask_contracts.events.webhooks import WebhookDisabled, WebhookFailing, WebhookRecovered
 
 PUBLIC: tuple[type[Event], ...] = (
     TaskCreated,
@@ -25,6 +26,9 @@ PUBLIC: tuple[type[Event], ...] = (
     ProjectCreated,
     ProjectUpdated,
     ProjectDeleted,
+    WebhookFailing,
+    WebhookDisabled,
+    WebhookRecovered,
 )
 INTERNAL: tuple[type[Event], ...] = (
     UserCreated,
@@ -62,6 +66,9 @@ __all__ = [
     "UserCreated",
     "UserErased",
     "UserUpdated",
+    "WebhookDisabled",
+    "WebhookFailing",
+    "WebhookRecovered",
     "WorkspaceCreated",
     "WorkspaceErased",
     "WorkspaceUpdated",

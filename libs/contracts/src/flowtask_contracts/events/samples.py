@@ -8,9 +8,19 @@ from uuid import UUID
 from flowtask_contracts.events.envelope import Event, changes_between
 from flowtask_contracts.events.projects import ProjectCreated, ProjectDeleted, ProjectUpdated
 from flowtask_contracts.events.tasks import TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskUpdated
-from flowtask_contracts.resources import PlainTask, Project, ProjectRef, Task, TaskPriority, TaskStatus
+from flowtask_contracts.events.webhooks import WebhookDisabled, WebhookEvent, WebhookFailing, WebhookRecovered
+from flowtask_contracts.resources import (
+    PlainTask,
+    Project,
+    ProjectRef,
+    Task,
+    TaskPriority,
+    TaskStatus,
+    WebhookStanding,
+)
 
 WORKSPACE, PERSON, PROJECT, TASK = (UUID(f"01a20400-0000-7000-8000-00000000000{digit}") for digit in range(1, 5))
+WEBHOOK = UUID("01a20400-0000-7000-8000-000000000007")
 _BEGAN = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 _LATER = _BEGAN + timedelta(hours=3)
 
@@ -56,6 +66,23 @@ def _event(kind: type[Event], data: PlainTask | Project, before: PlainTask | Pro
     )
 
 
+def _of_webhook(kind: type[WebhookEvent], hours: int, *, active: bool = True, missed: bool = False) -> Event:
+    time = _BEGAN + timedelta(hours=hours)
+    standing = WebhookStanding(
+        id=WEBHOOK,
+        description="Tells the billing system",
+        active=active,
+        failing_since=_BEGAN if hours else None,
+        percent=round(hours / 1.2),
+        hours=hours,
+        limit_hours=120,
+        disabled_at=None if active else time,
+        disabled_reason=None if active else "failing",
+        missed_since=_BEGAN if missed else None,
+    )
+    return kind(workspace_id=WORKSPACE, subject=WEBHOOK, time=time, actor="system", version=1, data=standing)
+
+
 SAMPLES: Mapping[str, Event] = {
     sample.type: sample
     for sample in (
@@ -67,6 +94,9 @@ SAMPLES: Mapping[str, Event] = {
         _event(ProjectCreated, _PROJECT),
         _event(ProjectUpdated, _RENAMED, _PROJECT),
         _event(ProjectDeleted, _RENAMED),
+        _of_webhook(WebhookFailing, 60),
+        _of_webhook(WebhookDisabled, 120, active=False, missed=True),
+        _of_webhook(WebhookRecovered, 0, missed=True),
     )
 }
 """By type; a test sees to it that none is missing."""

@@ -16,6 +16,7 @@ TAGS: Mapping[str, str] = {
     "Webhooks": "URLs that hear of events, signed; [how to receive them](/docs/webhooks).",
     "Events": "What has happened, for 30 days, and what can happen, with the JSON Schema of each webhook.",
     "Webhook deliveries": "Each event on its way to each endpoint, with every attempt.",
+    "Webhook replays": "Sending again what webhooks were sent, or missed.",
     "API keys": "The keys of the workspace.",
     "Account": "Who the caller is, and the workspaces that they may enter.",
     "Members": "Who belongs to a workspace, and as what.",

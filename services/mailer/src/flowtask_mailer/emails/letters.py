@@ -8,9 +8,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from flowtask_contracts.resources import Task
+from flowtask_contracts.resources import Task, WebhookStanding
 
 TASK_ASSIGNED = "task.assigned"
+WEBHOOK_FAILING = "webhook.failing"
+WEBHOOK_DISABLED = "webhook.disabled"
 
 MAX_SUBJECT = 200
 
@@ -65,7 +67,26 @@ def _task_assigned(facts: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return f"You've been assigned: {task.title}", {"task": task}
 
 
-_KINDS = {TASK_ASSIGNED: _task_assigned}
+def _webhook_failing(facts: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    webhook = WebhookStanding.model_validate(facts["webhook"])
+    return f"Nothing arrives at your webhook: {_named(webhook)}", {"webhook": webhook, "name": _named(webhook)}
+
+
+def _webhook_disabled(facts: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    webhook = WebhookStanding.model_validate(facts["webhook"])
+    return f"Your webhook is off: {_named(webhook)}", {"webhook": webhook, "name": _named(webhook)}
+
+
+def _named(webhook: WebhookStanding) -> str:
+    """What its owners call it, else its id."""
+    return (webhook.description or "").strip() or str(webhook.id)
+
+
+_KINDS = {
+    TASK_ASSIGNED: _task_assigned,
+    WEBHOOK_FAILING: _webhook_failing,
+    WEBHOOK_DISABLED: _webhook_disabled,
+}
 
 
 def one_line(text: str) -> str:

@@ -8,8 +8,10 @@ from uuid import UUID
 from sqlalchemy import CompoundSelect, Select, Update, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
+from flowtask_contracts.resources import Role
+
 from ..database import Base
-from .models import Projection, Recipient, Workspace
+from .models import Membership, Projection, Recipient, Workspace
 
 PEOPLE = "recipients"
 
@@ -32,6 +34,22 @@ def recipients(user_ids: Collection[UUID]) -> Select[Recipient]:
 def workspaces(workspace_ids: Collection[UUID]) -> Select[Workspace]:
     """The tenants of these ids that are known."""
     return select(Workspace).where(Workspace.workspace_id.in_(workspace_ids), Workspace.erased_at.is_(None))
+
+
+def owners(workspace_id: UUID) -> Select[UUID]:
+    """Who owns a tenant, in an order."""
+    return (
+        select(Membership.user_id)
+        .where(Membership.workspace_id == workspace_id, Membership.role == Role.OWNER)
+        .order_by(Membership.user_id)
+    )
+
+
+def gone(workspace_id: UUID) -> Select[UUID]:
+    """The tenant's id, if it is erased."""
+    return select(Workspace.workspace_id).where(
+        Workspace.workspace_id == workspace_id, Workspace.erased_at.is_not(None)
+    )
 
 
 def erased(user_ids: Collection[UUID], workspace_ids: Collection[UUID]) -> CompoundSelect[UUID]:

@@ -15,6 +15,11 @@ from .models import Membership, Recipient, Workspace
 NEWEST = 2**31 - 1
 """The version of whoever is erased: no news is newer."""
 
+
+class OwnersUnknown(Exception):
+    """Every workspace has an owner, and news of this one's has not come yet."""
+
+
 AGAIN_AFTER = timedelta(minutes=1)
 """A snapshot that was read to its end is not read again for as long, whoever is missed."""
 
@@ -61,6 +66,16 @@ async def forget_workspace(tx: AsyncSession, workspace_id: UUID) -> None:
 async def is_erased(tx: AsyncSession, *, user_id: UUID, workspace_id: UUID) -> bool:
     """Whether either of them is gone for good."""
     return bool((await tx.scalars(queries.erased([user_id], [workspace_id]))).all())
+
+
+async def owners(tx: AsyncSession, workspace_id: UUID) -> Sequence[UUID]:
+    """Who owns a workspace; nobody once it is erased. OwnersUnknown while nobody has told of any."""
+    found = (await tx.scalars(queries.owners(workspace_id))).all()
+    if await tx.scalar(queries.gone(workspace_id)) is not None:
+        return ()
+    if not found:
+        raise OwnersUnknown
+    return found
 
 
 async def learn_page(tx: AsyncSession, page: SnapshotPage, cursor: str | None) -> None:

@@ -151,6 +151,7 @@ class Delivery(Base):
         Index("ix_deliveries_undelivered", "workspace_id", "event_id", postgresql_where=text("status <> 'delivered'")),
         Index("ix_deliveries_recoverable", "endpoint_id", "last_attempt_at", postgresql_where=text("recoverable")),
         Index("ix_deliveries_place", "endpoint_id", "place", "event_id", postgresql_where=text("place IS NOT NULL")),
+        Index("ix_deliveries_open", "endpoint_id", "event_id", postgresql_where=text("status <> 'delivered'")),
         {"postgresql_partition_by": "RANGE (event_id)"},
     )
 
@@ -257,6 +258,7 @@ class Due(Base):
     __table_args__ = (
         Index("ix_due_first", "endpoint_id", "next_attempt_at", postgresql_where=text("attempts = 0")),
         Index("ix_due_retry", "endpoint_id", "next_attempt_at", postgresql_where=text("attempts > 0")),
+        Index("ix_due_replay", "endpoint_id", "next_attempt_at", postgresql_where=text("trigger = 'replay'")),
         Index("ix_due_event_id", "event_id"),
     )
 

@@ -27,6 +27,7 @@ from .intake import Intake
 from .journal import Journal
 from .lanes import Lanes
 from .load import Load, spent_by_this_thread
+from .pacing import Pacing
 from .recorder import Recorder
 from .replies import Replies
 from .retrier import Retrier
@@ -95,7 +96,15 @@ class Dispatcher:
         self._replies = replies = Replies(self._resources.bus)
         intake = Intake(pool, self._resources.bus, self._directory, lanes, guard, replies, load)
         intake.record_with(recorder)
-        retrier = Retrier(pool, self._directory, guard, lanes, recorder, claim=claim)
+        pacing = Pacing(
+            guard.at_once,
+            lanes,
+            asyncio.get_running_loop().time,
+            total=max(1, settings.webhooks_concurrency // 8),
+            rate=settings.webhooks_replay_rate,
+            short=lambda: load.short,
+        )
+        retrier = Retrier(pool, self._directory, guard, lanes, recorder, claim=claim, pacing=pacing)
         self._intake, self._lanes, self._recorder, self._retrier = intake, lanes, recorder, retrier
         for name, loop in (
             ("recorder", recorder.run),

@@ -176,6 +176,10 @@ class Intake:
         receivers: Sequence[Receiver] = self._directory.matching(event.workspace_id, event.type)
         if self._directory.filters(event.workspace_id):
             receivers = [each for each in receivers if each.filter is None or each.filter(event.document)]
+        if event.type.startswith(
+            "webhook."
+        ):  # of itself it hears nothing: what failed to arrive would be told to it again
+            receivers = [each for each in receivers if str(each.id) != event.resource_id]
         if known:
             receivers = [receiver for receiver in receivers if (event.id, receiver.id) not in known]
         self._in_hand[event.id] = arrival

@@ -115,6 +115,11 @@ class Lanes:
         free = ahead - taken
         return min(free, self._total - len(self._places)) if 2 * free >= ahead else 0
 
+    def waits(self, endpoint_id: UUID) -> bool:
+        """Whether something waits in memory for this endpoint."""
+        lane = self._lanes.get(endpoint_id)
+        return lane is not None and bool(lane.waiting)
+
     def _may_wait(self, lane: _Lane) -> int:
         if not lane.known:
             return MOST_WAITING

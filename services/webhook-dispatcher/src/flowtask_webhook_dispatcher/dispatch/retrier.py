@@ -20,9 +20,10 @@ from . import metrics, statements
 from .agenda import Agenda
 from .guard import Guard
 from .lanes import Lanes
+from .pacing import Pacing
 from .payload import PublicEvent
 from .recorder import Recorder
-from .work import Cancelled, Parcel, Released
+from .work import Cancelled, Parcel, Released, Stage
 
 log = logs.get(__name__)
 
@@ -35,7 +36,8 @@ class Retrier:
     """Claims and sends due rows for ever. `claim` is how long a claim holds without a result.
 
     A full look asks which endpoints have due rows at all; between two of them only those are claimed from that had
-    more rows than there was room for (`_hungry`), each time the lanes free room for them.
+    more rows than there was room for (`_hungry`), each time the lanes free room for them. Replays are claimed behind all else,
+    as their pacing allows; `_replaying` are the endpoints that may have more of them.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Retrier:
         recorder: Recorder,
         *,
         claim: timedelta,
+        pacing: Pacing,
     ) -> None:
         self._guard = guard
         self._pool = pool
@@ -60,6 +63,8 @@ class Retrier:
         self._look = True
         self._leases: dict[UUID, datetime] = {}
         self._hungry: set[UUID] = set()
+        self._replaying: set[UUID] = set()
+        self._pacing = pacing
         self._busy = asyncio.Lock()
         self._stopping = False
 
@@ -75,7 +80,8 @@ class Retrier:
 
     def freed(self, endpoint_id: UUID) -> None:
         """The lanes have room for this endpoint: claim more, if there was more than could be claimed."""
-        if endpoint_id in self._hungry and self._lanes.room(endpoint_id):
+        more = endpoint_id in self._hungry and self._lanes.room(endpoint_id)
+        if more or (endpoint_id in self._replaying and self._pacing.room(endpoint_id)):
             self._wake.set()
 
     async def stop(self) -> None:
@@ -113,8 +119,14 @@ class Retrier:
                 log.warning("due rows wait for the database", error=repr(error))
                 await asyncio.sleep(0.5)
                 continue
-            if not self._look and not any(self._room(endpoint_id) for endpoint_id in self._hungry):
+            if not self._look and not self._more():
                 await self._pause(looked_at + POLL_SECONDS - loop.time())
+
+    def _more(self) -> bool:
+        """Whether there is room for something that is due."""
+        if any(self._room(endpoint_id) for endpoint_id in self._hungry):
+            return True
+        return any(self._pacing.room(each) and self._room(each) for each in self._replaying)
 
     async def _pause(self, most: float) -> None:
         self._wake.clear()
@@ -135,14 +147,19 @@ class Retrier:
         async with self._pool.acquire() as connection:
             await self._directory.refresh(connection)
             if full:
-                owed = {row["endpoint_id"]: row["due_at"] for row in await connection.fetch(statements.WITH_DUE)}
-                await self._free(connection, self._leases.keys() - owed.keys())
+                found = await connection.fetch(statements.WITH_DUE)
+                owed = {row["endpoint_id"]: row["due_at"] for row in found}
+                behind = {row["endpoint_id"] for row in found if row["behind"]}
+                await self._free(connection, self._leases.keys() - behind)
                 await self._lease(connection, owed)
                 self._hungry = self._now_due(owed)
+                self._replaying = set(self._hungry)
             else:
                 self._hungry = {each for each in self._hungry if self._mine(each)}
-            room = {each: slots for each in self._hungry if (slots := self._room(each))}
-            rows = await self._claim_rows(connection, room)
+                self._replaying = {each for each in self._replaying if self._mine(each)}
+            room = {each: slots for each in self._hungry | self._replaying if (slots := self._room(each))}
+            paced = {each: self._pacing.room(each) for each in room}
+            rows = await self._claim_rows(connection, room, paced)
         if rows:
             crashpoint("dispatcher.after-claim")
             metrics.CLAIMED.inc(len(rows))
@@ -152,7 +169,10 @@ class Retrier:
                 self._guard.rates.take(receiver, number)
         for row in rows:
             self._hand_on(row)
+            if row["trigger"] == Trigger.REPLAY:
+                paced[row["endpoint_id"]] -= 1
         self._hungry.difference_update(each for each, left in room.items() if left > 0)
+        self._replaying.difference_update(each for each, left in paced.items() if left > 0 and room[each] > 0)
 
     def _now_due(self, owed: Mapping[UUID, datetime]) -> set[UUID]:
         """The endpoints that this replica has to send to now; to those of the near future it looks again in time."""
@@ -198,7 +218,7 @@ class Retrier:
                 self._guard.rates.leased(receiver, row["epoch"])
 
     async def _free(self, connection: Any, done: set[UUID]) -> None:
-        """Have endpoints whose backlog is gone sent to straight from the stream again."""
+        """Have endpoints whose backlog is gone sent to straight from the stream again; what is left of replays is none."""
         done = {each for each in done if (known := self._directory.get(each)) is None or known.backlog}
         if not done:
             return
@@ -214,12 +234,14 @@ class Retrier:
             return CANCEL_BATCH
         return min(self._guard.room(receiver, utc_now()), self._lanes.room(endpoint_id))
 
-    async def _claim_rows(self, connection: Any, room: dict[UUID, int]) -> list[asyncpg.Record]:
+    async def _claim_rows(
+        self, connection: Any, room: Mapping[UUID, int], paced: Mapping[UUID, int]
+    ) -> list[asyncpg.Record]:
         if not room:
             return []
         now = utc_now()
         rows: list[asyncpg.Record] = await connection.fetch(
-            statements.CLAIM, list(room), list(room.values()), now, now + self._claim
+            statements.CLAIM, list(room), list(room.values()), now, now + self._claim, [paced[each] for each in room]
         )
         erased = [row["delivery_id"] for row in rows if row["erased_at"] is not None]
         if erased:  # they became due while their events were being erased
@@ -242,7 +264,14 @@ class Retrier:
         )
         if receiver is None:
             self._recorder.put(Cancelled(parcel))
-        elif self._stopping or not self._lanes.offer(parcel):
+        elif parcel.trigger is Trigger.REPLAY:
+            asyncio.get_running_loop().call_later(self._pacing.take(parcel), self._offer, parcel)
+        else:
+            self._offer(parcel)
+
+    def _offer(self, parcel: Parcel) -> None:
+        if self._stopping or not self._lanes.offer(parcel):
+            parcel.stage = Stage.ENDED
             self._recorder.put(Released(parcel, utc_now()))
 
 

@@ -160,22 +160,36 @@ WITH_DUE = """
             ORDER BY endpoint_id, next_attempt_at LIMIT 1
         ) d
     ), retry AS (
-        (SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE attempts > 0
+        (SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE attempts > 0 AND trigger <> 'replay'
          ORDER BY endpoint_id, next_attempt_at LIMIT 1)
         UNION ALL
         SELECT d.* FROM retry r CROSS JOIN LATERAL (
-            SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE attempts > 0 AND endpoint_id > r.endpoint_id
+            SELECT endpoint_id, next_attempt_at FROM webhooks.due
+            WHERE attempts > 0 AND trigger <> 'replay' AND endpoint_id > r.endpoint_id
+            ORDER BY endpoint_id, next_attempt_at LIMIT 1
+        ) d
+    ), replay AS (
+        (SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE trigger = 'replay'
+         ORDER BY endpoint_id, next_attempt_at LIMIT 1)
+        UNION ALL
+        SELECT d.* FROM replay r CROSS JOIN LATERAL (
+            SELECT endpoint_id, next_attempt_at FROM webhooks.due WHERE trigger = 'replay' AND endpoint_id > r.endpoint_id
             ORDER BY endpoint_id, next_attempt_at LIMIT 1
         ) d
     )
-    SELECT endpoint_id, min(next_attempt_at) AS due_at
-    FROM (SELECT * FROM first UNION ALL SELECT * FROM retry) each GROUP BY endpoint_id
+    SELECT endpoint_id, min(next_attempt_at) AS due_at, bool_or(behind) AS behind
+    FROM (
+        SELECT *, true AS behind FROM first UNION ALL SELECT *, true FROM retry UNION ALL SELECT *, false FROM replay
+    ) each GROUP BY endpoint_id
 """
-"""Every endpoint with due rows, and when its first is due; a row under way counts. Walks from one to the next in the indexes."""
+"""Every endpoint with due rows, and when its first is due; a row under way counts. Walks from one to the next in the indexes.
+
+It is `behind` where something is due beside replays, which are few rows at a time.
+"""
 
 CLAIM = """
     WITH want AS (
-        SELECT * FROM unnest($1::uuid[], $2::int[]) AS w(endpoint_id, slots)
+        SELECT * FROM unnest($1::uuid[], $2::int[], $5::int[]) AS w(endpoint_id, slots, replays)
     ), first AS MATERIALIZED (
         SELECT w.endpoint_id, d.delivery_id FROM want w CROSS JOIN LATERAL (
             SELECT delivery_id FROM webhooks.due
@@ -183,15 +197,27 @@ CLAIM = """
             ORDER BY next_attempt_at LIMIT w.slots FOR UPDATE SKIP LOCKED
         ) d
     ), retry AS MATERIALIZED (
-        SELECT d.delivery_id FROM want w CROSS JOIN LATERAL (
+        SELECT w.endpoint_id, d.delivery_id FROM want w CROSS JOIN LATERAL (
             SELECT delivery_id FROM webhooks.due
             WHERE endpoint_id = w.endpoint_id AND attempts > 0 AND next_attempt_at <= $3 AND lease_until <= $3
+                AND trigger <> 'replay'
             ORDER BY next_attempt_at LIMIT w.slots - (SELECT count(*) FROM first f WHERE f.endpoint_id = w.endpoint_id)
             FOR UPDATE SKIP LOCKED
         ) d
+    ), replay AS MATERIALIZED (
+        SELECT d.delivery_id FROM want w CROSS JOIN LATERAL (
+            SELECT delivery_id FROM webhooks.due
+            WHERE endpoint_id = w.endpoint_id AND trigger = 'replay' AND next_attempt_at <= $3 AND lease_until <= $3
+            ORDER BY next_attempt_at LIMIT least(w.replays, w.slots
+                - (SELECT count(*) FROM first f WHERE f.endpoint_id = w.endpoint_id)
+                - (SELECT count(*) FROM retry r WHERE r.endpoint_id = w.endpoint_id)
+            ) FOR UPDATE SKIP LOCKED
+        ) d
     ), claimed AS (
         UPDATE webhooks.due d SET lease_until = $4, claim_no = d.claim_no + 1
-        FROM (SELECT delivery_id FROM first UNION ALL SELECT delivery_id FROM retry) mine
+        FROM (
+            SELECT delivery_id FROM first UNION ALL SELECT delivery_id FROM retry UNION ALL SELECT delivery_id FROM replay
+        ) mine
         WHERE d.delivery_id = mine.delivery_id
         RETURNING d.*
     )
@@ -199,9 +225,9 @@ CLAIM = """
            m.payload, m.erased_at
     FROM claimed c
     CROSS JOIN LATERAL (SELECT payload, erased_at FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
-    ORDER BY c.attempts > 0, c.next_attempt_at
+    ORDER BY c.attempts > 0, c.trigger = 'replay', c.next_attempt_at
 """
-"""What endpoints are owed now, at most so many rows each, first tries first.
+"""What endpoints are owed now, at most so many rows each: first tries, then retries, then so many of replays.
 
 Endpoint by endpoint, because one global order would let a dead endpoint's backlog starve all others. The claim number
 fences late results; a crash gives the rows back by itself when the lease ends.
@@ -236,7 +262,7 @@ MANAGE = """
 FREE = """
     UPDATE webhooks.endpoint_state s SET managed = false
     WHERE s.endpoint_id = ANY($1) AND s.managed AND s.owner = $2 AND s.open_until IS NULL
-        AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id)
+        AND NOT EXISTS (SELECT FROM webhooks.due d WHERE d.endpoint_id = s.endpoint_id AND d.trigger <> 'replay')
     RETURNING s.endpoint_id
 """
 
@@ -268,11 +294,15 @@ RECOVER = """
 """What ran out of tries since then is due again, once: what fails in that round as well is not recoverable any more."""
 
 DISABLE = """
-    UPDATE webhooks.endpoints e
-    SET active = false, disabled_at = r.at, disabled_reason = r.reason, updated_at = r.at
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS r(id, url, reason, at)
-    WHERE e.id = r.id AND e.url = r.url AND e.active AND e.deleted_at IS NULL
-    RETURNING e.id AS endpoint_id
+    WITH disabled AS (
+        UPDATE webhooks.endpoints e
+        SET active = false, disabled_at = r.at, disabled_reason = r.reason, updated_at = r.at
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS r(id, url, reason, at)
+        WHERE e.id = r.id AND e.url = r.url AND e.active AND e.deleted_at IS NULL
+        RETURNING e.id, r.at
+    )
+    UPDATE webhooks.endpoint_state s SET missed_since = coalesce(s.missed_since, s.failing_since, d.at)
+    FROM disabled d WHERE s.endpoint_id = d.id RETURNING s.endpoint_id
 """
 """Only while it is still the same URL: what another one said is no longer of interest."""
 

@@ -104,6 +104,7 @@ class Directory:
             changed = await connection.fetch(_CHANGED, self._revision)
             for row in changed:
                 self._put(row)
+                self._told(row["id"])
             for row in await connection.fetch(_ERASED, self._revision):
                 self._erase(row["workspace_id"])
             self._matched.clear()
@@ -140,12 +141,16 @@ class Directory:
         for endpoint_id in self._by_workspace.pop(workspace_id, {}):
             del self._by_id[endpoint_id]
             self._forget(endpoint_id)
+            self._told(endpoint_id)
 
     def _forget(self, endpoint_id: UUID) -> None:
         self.disabled.discard(endpoint_id)
         self.limits.pop(endpoint_id, None)
         self.held.pop(endpoint_id, None)
         self.unreadable.pop(endpoint_id, None)
+
+    def _told(self, endpoint_id: UUID) -> None:
+        """Listeners hear of it when it is here, or gone for good: to them it is never gone only because it is read anew."""
         for listener in self._listeners:
             listener(endpoint_id)
 

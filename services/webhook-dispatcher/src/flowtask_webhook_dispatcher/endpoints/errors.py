@@ -25,3 +25,9 @@ class SecretUnreadable(ServiceUnavailable):
     """No key of the ring opens the secret. That is ours to mend, or the owner takes another one."""
 
     message = "The secret of this webhook cannot be read now; one that is rotated with overlapSeconds 0 takes its place"
+
+
+class NothingIsSent(Conflict):
+    """There is nowhere to send anything."""
+
+    message = "This webhook is polled, and nothing is sent to it"

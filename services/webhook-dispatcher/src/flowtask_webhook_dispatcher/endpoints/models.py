@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
-from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, RetryOn, RetryPolicy
+from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, Missed, RetryOn, RetryPolicy
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.webhook_content import MASK, DeliveryMode, PayloadForm
 
@@ -17,6 +17,9 @@ from ..database import Base
 from .breaker import Breaker
 from .content import Forms
 from .policy import schedule_of
+
+TOLD = 1
+"""`warned` of an endpoint whose owner was told of an earlier failing, and of nothing since."""
 
 
 class Endpoint(Base):
@@ -36,6 +39,11 @@ class Endpoint(Base):
     __table_args__ = (
         Index("ix_endpoints_workspace_id", "workspace_id", "id", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_endpoints_revision", "revision"),
+        Index(
+            "ix_endpoints_disabled_at",
+            "id",
+            postgresql_where=text("disabled_at IS NOT NULL AND deleted_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -73,6 +81,11 @@ class Endpoint(Base):
         self.active = on
         if on:
             self.disabled_at = self.disabled_reason = None
+
+    def disable(self, reason: DisabledReason, now: datetime) -> None:
+        """Send nothing more, although its owner has not asked for that."""
+        self.active = False
+        self.disabled_at, self.disabled_reason, self.updated_at = now, reason.value, now
 
     @property
     def polled(self) -> bool:
@@ -145,6 +158,8 @@ class Endpoint(Base):
             held_until=state.open_until if circuit is Circuit.OPEN else None,
             disabled_at=self.disabled_at,
             disabled_reason=None if self.disabled_reason is None else DisabledReason(self.disabled_reason),
+            failing_since=state.failing_since,
+            missed=state.missed(),
             previous_secret_until=self.previous_secret_until(now),
             created_by=self.created_by,
             created_at=self.created_at,
@@ -157,10 +172,13 @@ class Endpoint(Base):
 class EndpointState(Base):
     """How an endpoint is sent to. While `managed`, only the replica that holds the lease sends, from due rows.
 
-    `epoch` rises with each new holder of the lease. The rest is the circuit breaker, as of the last time it opened or closed.
+    `epoch` rises with each new holder of the lease. `missed_since` is since when it has missed events, until a replay has sent them.
+    Nothing but failures came since `failing_since`, until `failed_at`; `warned` is how much of the time its owner was told of, in
+    percent, and `told` the number of events about it. The rest is the circuit breaker, as of the last time it opened or closed.
     """
 
     __tablename__ = "endpoint_state"
+    __table_args__ = (Index("ix_endpoint_state_warned", "endpoint_id", postgresql_where=text("warned > 0")),)
 
     endpoint_id: Mapped[UUID] = mapped_column(ForeignKey(Endpoint.id), primary_key=True)
     managed: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -171,11 +189,35 @@ class EndpointState(Base):
     failures: Mapped[int] = mapped_column(server_default=text("0"))
     opens: Mapped[int] = mapped_column(server_default=text("0"))
     opened_at: Mapped[datetime | None]
+    missed_since: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    warned: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    told: Mapped[int] = mapped_column(server_default=text("0"))
 
     @property
     def breaker(self) -> Breaker:
         """The circuit breaker."""
         return Breaker(self.failures, self.opens, self.opened_at, self.open_until)
+
+    def miss(self, since: datetime) -> None:
+        """It misses events from now on, if it has not missed some since earlier."""
+        self.missed_since = self.missed_since or since
+
+    def missed(self) -> Missed | None:
+        """What its owner is offered to have sent."""
+        if self.missed_since is None:
+            return None
+        return Missed(since=self.missed_since, recover=f"/api/v1/webhooks/{self.endpoint_id}/recover")
+
+    def try_out(self, now: datetime) -> None:
+        """After it was disabled: one attempt finds out whether it is back, and the time in which it may fail begins anew."""
+        self.failures, self.opens, self.opened_at, self.open_until = 0, 0, now, now
+        self.failing_since, self.failed_at, self.warned = now, None, TOLD
+
+    def recover(self) -> None:
+        """Something has arrived: nothing is failing any more, and its owner is told that."""
+        self.failing_since, self.failed_at, self.warned = None, None, 0
 
     def begin_anew(self) -> None:
         """Close the circuit."""

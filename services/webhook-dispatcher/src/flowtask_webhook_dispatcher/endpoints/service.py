@@ -145,9 +145,7 @@ async def change(
     if command.events is not None:
         endpoint.events = patterns.check(command.events)
     if command.active is not None:
-        endpoint.turn(on=command.active)
-        if command.active:
-            state.begin_anew()
+        _turn(endpoint, state, now, on=command.active)
     if command.retry_policy is not None or command.retry_schedule is not None:
         kind = command.retry_policy or RetryPolicy(endpoint.retry_policy)
         endpoint.retry_policy, endpoint.retry_schedule = kind, policy.check(kind, _waits(command, endpoint, kind))
@@ -159,6 +157,18 @@ async def change(
     endpoint.updated_at = now
     revise(tx, endpoint.id)
     return endpoint.view(state, now)
+
+
+def _turn(endpoint: Endpoint, state: EndpointState, now: datetime, *, on: bool) -> None:
+    """Off: what comes is missed from now on. On again: at once, or by one attempt first where it was not its owner's doing."""
+    disabled = endpoint.disabled_at is not None
+    if endpoint.active and not on:
+        state.miss(now)
+    endpoint.turn(on=on)
+    if on and disabled:
+        state.try_out(now)
+    elif on:
+        state.begin_anew()
 
 
 def _change_content(rules: EndpointRules, command: UpdateEndpoint, endpoint: Endpoint, now: datetime) -> None:

@@ -13,6 +13,7 @@ from ..deliveries.models import UnreadableMessage
 from ..endpoints.models import Endpoint, EndpointState
 from ..health.models import AttemptCount
 from ..polling.models import Polling
+from ..replays.models import Replay
 from ..trials.models import Trial
 from .models import Erasure
 
@@ -98,6 +99,7 @@ def remove_rest(workspace_id: UUID, endpoint_ids: list[UUID]) -> tuple[Delete, .
         forget_messages(FailedMessage, str(workspace_id), only="events."),
         delete(UnreadableMessage).where(mentioned),
         delete(Trial).where(Trial.workspace_id == workspace_id),
+        delete(Replay).where(Replay.workspace_id == workspace_id),
         delete(AttemptCount).where(AttemptCount.endpoint_id.in_(endpoint_ids)),
         delete(Polling).where(Polling.endpoint_id.in_(endpoint_ids)),
         delete(EndpointState).where(EndpointState.endpoint_id.in_(endpoint_ids)),

@@ -21,13 +21,12 @@ from ..dispatch.payload import PublicEvent
 from ..dispatch.work import Result
 from ..endpoints import patterns
 from ..endpoints.content import OwnHeaders, opened
-from ..endpoints.errors import SecretUnreadable
+from ..endpoints.errors import NothingIsSent, SecretUnreadable
 from ..endpoints.models import Endpoint
 from ..endpoints.policy import STANDARD
 from ..endpoints.service import EndpointRules, endpoint_of
 from ..filters.compiling import compiled
 from ..keyring import CannotDecrypt, KeyRing, new_secret
-from ..polling.errors import NothingIsSent
 from ..signing import SigningKey, signed_headers
 from ..transport import Failure, InvalidUrl, Target, Transport, TransportError, parse_url
 from . import limits
