@@ -25,6 +25,7 @@ from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
+from .ordering import answers as ordering_answers
 from .settings import DispatcherSettings
 from .transport import AddressPolicy, Admission, HookClient, Resolve, Resolver, parse_proxy
 
@@ -46,6 +47,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     endpoint_answers.register(answers, rules)
     events = erasing_events(resources.database, resources.wake)
     delivery_answers.register(answers, dispatcher.wake, events)
+    ordering_answers.register(answers, dispatcher.wake)
     filter_answers.register(answers)
     health_answers.register(answers)
     claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN

@@ -12,6 +12,7 @@ from flowtask_webhook_dispatcher.dispatch.journal import Journal
 from flowtask_webhook_dispatcher.dispatch.lanes import Lanes
 from flowtask_webhook_dispatcher.dispatch.recorder import Recorder
 from flowtask_webhook_dispatcher.dispatch.retrier import Retrier
+from flowtask_webhook_dispatcher.dispatch.turns import Turns
 from flowtask_webhook_dispatcher.dispatch.work import Stage
 from flowtask_webhook_dispatcher.endpoints.breaker import Rules
 from flowtask_webhook_dispatcher.endpoints.directory import Directory
@@ -59,7 +60,7 @@ def owe(pool, workspace, cloud_event):
 
 
 @pytest.fixture
-async def make_replica(pool):
+async def make_replica(pool, level):
     """A retrier with lanes of its own; what it sends is only noted, and ends when it is told to."""
     replicas = []
 
@@ -79,7 +80,8 @@ async def make_replica(pool):
         recorder = Recorder(pool, Journal(lease=timedelta(seconds=25), due=lambda _at: None), lambda _arrival: None)
         guard = Guard(directory, recorder.put, Rules(), each=each)
         lanes = Lanes(send, lambda endpoint: retrier.freed(endpoint), guard.at_once, total=512)  # noqa: PLW0108
-        retrier = Retrier(pool, directory, guard, lanes, recorder, claim=timedelta(seconds=claim))
+        turns = Turns(level)
+        retrier = Retrier(pool, directory, guard, lanes, recorder, turns, claim=timedelta(seconds=claim))
         tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(retrier.run())]
         replica = SimpleNamespace(
             sent=sent, door=door, retrier=retrier, lanes=lanes, recorder=recorder, directory=directory, tasks=tasks

@@ -6,6 +6,7 @@ from flowtask_contracts.commands.envelope import Command, Reply, WorkspaceComman
 from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_contracts.commands.webhook_filters import TryFilter
+from flowtask_contracts.commands.webhook_ordering import ListHeldKeys, SkipDelivery
 from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
@@ -31,6 +32,8 @@ COMMANDS: tuple[type[Command], ...] = (
     RotateSecret,
     EndOverlap,
     TryFilter,
+    ListHeldKeys,
+    SkipDelivery,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -53,9 +56,11 @@ __all__ = [
     "ListDeliveries",
     "ListEmails",
     "ListEndpoints",
+    "ListHeldKeys",
     "Reply",
     "RetryDelivery",
     "RotateSecret",
+    "SkipDelivery",
     "Snapshot",
     "TryFilter",
     "UpdateEndpoint",

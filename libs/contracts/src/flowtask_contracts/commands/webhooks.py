@@ -40,6 +40,21 @@ class RetryOn(StrEnum):
     ANY = "any"
 
 
+class Ordering(StrEnum):
+    """What arrives one after another, in the order in which it happened: events of one resource, or of one project; or nothing."""
+
+    NONE = "none"
+    RESOURCE = "resource"
+    PROJECT = "project"
+
+
+class AfterLastTry(StrEnum):
+    """What an ordered endpoint does with a delivery that was given up: `skip` it, or have it `block` what comes after it."""
+
+    SKIP = "skip"
+    BLOCK = "block"
+
+
 class Circuit(StrEnum):
     """Whether an endpoint is sent to: while `open` everything waits, `half-open` one attempt tries out whether it is back."""
 
@@ -102,6 +117,11 @@ class Endpoint(Contract):
     rate_limit: int | None = Field(default=None, examples=[None])
     rate_period_seconds: int = Field(default=1, examples=[1])
     max_concurrency: int | None = Field(default=None, examples=[None])
+    ordering: Ordering = Field(default=Ordering.NONE, examples=["none"])
+    after_last_try: AfterLastTry = AfterLastTry.SKIP
+    ordered_since: Instant | None = Field(
+        default=None, description="The order holds among events that happened from then on.", examples=[None]
+    )
     circuit: Circuit = Circuit.CLOSED
     held_until: Instant | None = Field(
         default=None, description="While the circuit is open: when the next attempt is made.", examples=[None]
@@ -181,6 +201,8 @@ class CreateEndpoint(WebhookCommand):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = 1
     max_concurrency: AtOnce | None = None
+    ordering: Ordering = Ordering.NONE
+    after_last_try: AfterLastTry = AfterLastTry.SKIP
     secret: OwnSecret | None = None
 
 
@@ -237,6 +259,8 @@ class UpdateEndpoint(WebhookCommand):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period | None = None
     max_concurrency: AtOnce | None = None
+    ordering: Ordering | None = None
+    after_last_try: AfterLastTry | None = None
 
 
 class DeleteEndpoint(WebhookCommand):

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from flowtask_contracts.topology import DISPATCHER_INTAKE
 from flowtask_kit import logs
 from flowtask_kit.database.engine import SERVER_SETTINGS, plain_dsn
 from flowtask_kit.ids import utc_now
@@ -22,6 +23,7 @@ from ..keyring import KeyRing
 from ..settings import DispatcherSettings
 from ..transport import Transport
 from . import metrics
+from .floor import Floor
 from .guard import Guard
 from .intake import Intake
 from .journal import Journal
@@ -31,6 +33,7 @@ from .recorder import Recorder
 from .replies import Replies
 from .retrier import Retrier
 from .sender import Sender
+from .turns import Turns
 from .work import Released
 
 log = logs.get(__name__)
@@ -78,7 +81,11 @@ class Dispatcher:
             reset=_as_it_is,
         )
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
-        journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
+        journal = Journal(
+            lease=claim,
+            due=lambda at: retrier.due(at),  # noqa: PLW0108 - made below
+            ended=lambda parcel: retrier.ended(parcel),  # noqa: PLW0108 - made below
+        )
         recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival))  # noqa: PLW0108 - made below
         load = Load(asyncio.get_running_loop().time, spent_by_this_thread())
         rules = Rules(settings.webhooks_breaker_failures, timedelta(seconds=settings.webhooks_breaker_seconds))
@@ -96,7 +103,8 @@ class Dispatcher:
         self._replies = replies = Replies(self._resources.bus)
         intake = Intake(pool, self._resources.bus, self._directory, lanes, guard, replies, load)
         intake.record_with(recorder)
-        retrier = Retrier(pool, self._directory, guard, lanes, recorder, claim=claim)
+        floor = Floor(self._resources.bus, DISPATCHER_INTAKE, lambda: retrier.wake())  # noqa: PLW0108 - made below
+        retrier = Retrier(pool, self._directory, guard, lanes, recorder, Turns(floor), claim=claim)
         self._intake, self._lanes, self._recorder, self._retrier = intake, lanes, recorder, retrier
         for name, loop in (
             ("recorder", recorder.run),
@@ -104,6 +112,7 @@ class Dispatcher:
             ("hold", intake.hold),
             ("intake", intake.run),
             ("retrier", retrier.run),
+            ("floor", floor.run),
             ("tally", partial(self._tally.run, pool)),
         ):
             background.start(name, loop)

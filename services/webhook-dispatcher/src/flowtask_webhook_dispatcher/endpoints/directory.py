@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from flowtask_contracts.commands.webhooks import RetryOn, RetryPolicy
+from flowtask_contracts.commands.webhooks import AfterLastTry, Ordering, RetryOn, RetryPolicy
 from flowtask_kit import logs
 
 from ..filters.compiling import Filter, compiled
@@ -30,6 +30,7 @@ _CHANGED = """
     SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.deleted_at, e.disabled_at,
            e.secret, e.next_secret, e.next_alone_at, e.filter, e.payload, e.payload_before, e.headers,
            e.retry_policy, e.retry_schedule, e.retry_on, e.rate_limit, e.rate_period_seconds, e.max_concurrency,
+           e.ordering, e.after_last_try,
            s.managed, s.failures, s.opens, s.opened_at, s.open_until
     FROM webhooks.endpoints e JOIN webhooks.endpoint_state s ON s.endpoint_id = e.id
     WHERE e.revision > $1
@@ -63,7 +64,8 @@ class Receiver:
     @property
     def managed(self) -> bool:
         """Whether only the replica that holds its lease sends, from due rows."""
-        return self.backlog or self.policy.limited or self.breaker.open_until is not None
+        policy = self.policy
+        return self.backlog or policy.limited or policy.ordered or self.breaker.open_until is not None
 
 
 class Directory:
@@ -236,6 +238,8 @@ def _policy(row: asyncpg.Record) -> Policy:
         rate=row["rate_limit"],
         period=timedelta(seconds=row["rate_period_seconds"]),
         at_once=row["max_concurrency"],
+        ordering=Ordering(row["ordering"]),
+        blocks=row["after_last_try"] == AfterLastTry.BLOCK,
     )
     return STANDARD if policy == STANDARD else policy
 

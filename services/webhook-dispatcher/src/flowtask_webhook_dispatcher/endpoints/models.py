@@ -9,13 +9,20 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
-from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, RetryOn, RetryPolicy
+from flowtask_contracts.commands.webhooks import (
+    AfterLastTry,
+    Circuit,
+    DisabledReason,
+    Ordering,
+    RetryOn,
+    RetryPolicy,
+)
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.webhook_content import MASK, PayloadForm
 
 from ..database import Base
 from .breaker import Breaker
-from .content import Forms
+from .content import SETTLING, Forms
 from .policy import schedule_of
 
 
@@ -54,6 +61,9 @@ class Endpoint(Base):
     rate_limit: Mapped[int | None]
     rate_period_seconds: Mapped[int] = mapped_column(server_default=text("1"))
     max_concurrency: Mapped[int | None]
+    ordering: Mapped[str] = mapped_column(server_default=text("'none'"))
+    after_last_try: Mapped[str] = mapped_column(server_default=text("'skip'"))
+    ordered_since: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -79,6 +89,23 @@ class Endpoint(Base):
     @forms.setter
     def forms(self, forms: Forms) -> None:
         self.payload, self.payload_before = forms.now, [[until, form] for until, form in forms.before]
+
+    def order(self, ordering: Ordering, now: datetime) -> bool:
+        """Have it sent to in another order from a little later on, when every replica knows of it.
+
+        Where projects were in order, resources were, too. True where none is kept any more: what waits for others is sent before
+        anything goes past it.
+        """
+        before = Ordering(self.ordering)
+        if ordering is before:
+            return False
+        self.ordering = ordering
+        if ordering is Ordering.NONE:
+            self.ordered_since = None
+            return True
+        if (before, ordering) != (Ordering.PROJECT, Ordering.RESOURCE):
+            self.ordered_since = now + SETTLING
+        return False
 
     @property
     def newest_secret(self) -> bytes | None:
@@ -132,6 +159,9 @@ class Endpoint(Base):
             rate_limit=self.rate_limit,
             rate_period_seconds=self.rate_period_seconds,
             max_concurrency=self.max_concurrency,
+            ordering=Ordering(self.ordering),
+            after_last_try=AfterLastTry(self.after_last_try),
+            ordered_since=self.ordered_since,
             circuit=circuit,
             held_until=state.open_until if circuit is Circuit.OPEN else None,
             disabled_at=self.disabled_at,

@@ -13,6 +13,7 @@ from flowtask_contracts.commands.webhooks import (
     Endpoints,
     GetEndpoint,
     ListEndpoints,
+    Ordering,
     RetryPolicy,
     UpdateEndpoint,
 )
@@ -97,6 +98,9 @@ def _made(rules: EndpointRules, command: CreateEndpoint, secret: str) -> Endpoin
         rate_limit=command.rate_limit,
         rate_period_seconds=command.rate_period_seconds,
         max_concurrency=command.max_concurrency,
+        ordering=command.ordering,
+        after_last_try=command.after_last_try,
+        ordered_since=None if command.ordering is Ordering.NONE else now,
         secret=rules.keyring.encrypt(endpoint_id, secret),
         created_by=command.created_by,
         created_at=now,
@@ -147,6 +151,7 @@ async def change(
         kind = command.retry_policy or RetryPolicy(endpoint.retry_policy)
         endpoint.retry_policy, endpoint.retry_schedule = kind, policy.check(kind, _waits(command, endpoint, kind))
     _change_content(rules, command, endpoint, now)
+    state.managed |= endpoint.order(command.ordering or Ordering(endpoint.ordering), now)
     for name in _TAKEN_AS_THEY_ARE & named:
         value = getattr(command, name)
         if value is not None or name in _MAY_BE_TAKEN_AWAY:
@@ -175,7 +180,7 @@ def _change_content(rules: EndpointRules, command: UpdateEndpoint, endpoint: End
 
 
 _MAY_BE_TAKEN_AWAY = frozenset({"description", "filter", "rate_limit", "max_concurrency"})
-_TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds"}
+_TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds", "after_last_try"}
 
 
 def _waits(command: UpdateEndpoint, endpoint: Endpoint, kind: RetryPolicy) -> Sequence[int] | None:
