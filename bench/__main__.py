@@ -11,6 +11,7 @@ MEASUREMENTS = {
     "webhooks": "drains, latency, isolation, fan-out and backlog of outgoing webhooks, with bars",
     "hookclient": "CPU per request of the outgoing HTTP client",
     "kills": "dispatchers and servers killed at random under load: what is lost, and whether repeats are the same",
+    "order": "ordered webhooks while dispatchers are killed and answers fail: what is lost or out of order; events per second",
     "outages": "each service killed for a minute under load: what is lost, doubled, late",
 }
 

@@ -11,7 +11,6 @@ import pytest
 from flowtask_contracts.commands import (
     DeleteEndpoint,
     EraseEvent,
-    GetDelivery,
     GetEndpoint,
     ListHeldKeys,
     RetryDelivery,
@@ -290,7 +289,7 @@ async def test_a_receiver_may_say_that_it_can_do_without_one(serve, receive, sub
 
 
 async def test_held_keys_are_paged_and_skipping_is_refused_during_an_attempt(
-    serve, receive, subscribe, tell, until, held, decide, delivery
+    serve, receive, subscribe, tell, until, held, decide
 ):
     gate, hangs = asyncio.Event(), [False]
 

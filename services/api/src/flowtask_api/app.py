@@ -38,7 +38,7 @@ from .settings import ApiSettings
 from .sync import routes as sync
 from .sync.loop import burying
 from .tasks import routes as tasks
-from .webhooks import deliveries, secrets
+from .webhooks import deliveries, ordering, secrets
 from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
@@ -50,6 +50,7 @@ _ROUTERS = (
     webhooks.router,
     secrets.router,
     deliveries.router,
+    ordering.router,
     api_keys.router,
     accounts.router,
     accounts.workspaces,

@@ -28,6 +28,7 @@ NEW = {
     "rotate-secret": {},
     "try": {"webhookId": str(ENDPOINT), "filter": {"path": "data.title", "eq": "T"}},
     "retry": None,
+    "skip": None,
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
 OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
@@ -99,6 +100,7 @@ async def services(other_service):
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
+                *("list-held-keys", "skip-delivery"),
             ),
             NotFound(),
         ) | {

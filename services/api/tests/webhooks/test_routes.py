@@ -27,6 +27,9 @@ ENDPOINT: dict[str, Any] = {
     "rateLimit": None,
     "ratePeriodSeconds": 1,
     "maxConcurrency": None,
+    "ordering": "none",
+    "afterLastTry": "skip",
+    "orderedSince": None,
     "circuit": "closed",
     "heldUntil": None,
     "disabledAt": None,
@@ -49,6 +52,8 @@ DELIVERY: dict[str, Any] = {
     "nextAttemptAt": None,
     "lastStatusCode": 200,
     "lastError": None,
+    "blockedBy": None,
+    "blocksSince": None,
 }
 
 
@@ -84,6 +89,8 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
         "rateLimit": None,
         "ratePeriodSeconds": 1,
         "maxConcurrency": None,
+        "ordering": "none",
+        "afterLastTry": "skip",
         "secret": None,
     }
     shown = await client.get(created.headers["location"])

@@ -10,8 +10,10 @@ from flowtask_contracts.base import Instant, Text
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
 from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
+    AfterLastTry,
     AtOnce,
     Endpoint,
+    Ordering,
     Pattern,
     Period,
     PerPeriod,
@@ -47,6 +49,14 @@ Note = Annotated[Text, Field(max_length=500)]
 _PAYLOAD = "`full` is all of an event; `thin` its id, type and time, and the id of what it is of."
 
 
+_ORDERING = (
+    "Events of one `resource`, or of one `project`, are sent one after another, in the order in which they happened."
+)
+_AFTER_LAST_TRY = (
+    "What an ordered webhook does with a delivery that was given up: `skip` it, or `block` what comes after it."
+)
+
+
 class CreateWebhook(Body):
     """A new subscription."""
 
@@ -64,6 +74,8 @@ class CreateWebhook(Body):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = 1
     max_concurrency: AtOnce | None = None
+    ordering: Ordering = Field(default=Ordering.NONE, description=_ORDERING, examples=["resource"])
+    after_last_try: AfterLastTry = Field(default=AfterLastTry.SKIP, description=_AFTER_LAST_TRY)
     secret: OwnSecret | None = Field(default=None, description=_OWN)
 
 
@@ -87,6 +99,12 @@ class UpdateWebhook(Body):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = Field(default_factory=int)
     max_concurrency: AtOnce | None = None
+    ordering: Ordering = Field(
+        default_factory=lambda: Ordering.NONE,
+        description=f"{_ORDERING} A change holds for events that happen from `orderedSince` on.",
+        examples=["resource"],
+    )
+    after_last_try: AfterLastTry = Field(default_factory=lambda: AfterLastTry.SKIP, description=_AFTER_LAST_TRY)
 
 
 class Webhook(Endpoint):

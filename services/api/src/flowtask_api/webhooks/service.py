@@ -16,6 +16,7 @@ from flowtask_contracts.commands.webhook_deliveries import (
 )
 from flowtask_contracts.commands.webhook_filters import FilterTrial
 from flowtask_contracts.commands.webhook_filters import TryFilter as TryFilterCommand
+from flowtask_contracts.commands.webhook_ordering import HeldKeys, ListHeldKeys, SkipDelivery
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -171,6 +172,20 @@ async def get_delivery(commands: Commands, caller: Caller, delivery_id: UUID, be
 async def retry_delivery(commands: Recording, caller: Caller, delivery_id: UUID) -> Delivery:
     """Attempt a delivery once more now; each attempt is on record there, and the audit log tells none of them."""
     return await commands.ask_untold(RetryDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id), Delivery)
+
+
+async def list_held_keys(commands: Commands, caller: Caller, webhook_id: UUID, asked: CursorQuery) -> HeldKeys:
+    """The keys of an ordered endpoint that are held up."""
+    command = ListHeldKeys(
+        workspace_id=caller.workspace_id, endpoint_id=webhook_id, cursor=asked.cursor, limit=asked.per_page
+    )
+    return await commands.ask(command, HeldKeys)
+
+
+async def skip_delivery(commands: Recording, caller: Caller, delivery_id: UUID) -> Delivery:
+    """Have those behind a delivery go on without it."""
+    command = SkipDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id)
+    return await commands.ask(caller, command, Delivery, "delivery.skipped", target=delivery_id)
 
 
 async def erase_event(commands: Recording, caller: Caller, event_id: UUID) -> None:

@@ -39,25 +39,29 @@ TURN = (
         SELECT * FROM unnest($1::uuid[], $2::boolean[], $3::text[]) AS w(endpoint_id, grouped, key)
     ), head AS (
         SELECT d.* FROM want w CROSS JOIN LATERAL (
-            SELECT * FROM webhooks.due WHERE NOT w.grouped AND endpoint_id = w.endpoint_id AND order_key = w.key
-            ORDER BY stream_seq LIMIT 1
+            SELECT * FROM webhooks.due
+            WHERE NOT w.grouped AND endpoint_id = w.endpoint_id AND order_key BETWEEN w.key AND w.key
+            ORDER BY order_key, stream_seq LIMIT 1
         ) d
         UNION ALL
         SELECT d.* FROM want w CROSS JOIN LATERAL (
-            SELECT * FROM webhooks.due WHERE w.grouped AND endpoint_id = w.endpoint_id AND order_group = w.key
-            ORDER BY stream_seq LIMIT 1
+            SELECT * FROM webhooks.due
+            WHERE w.grouped AND endpoint_id = w.endpoint_id AND order_group BETWEEN w.key AND w.key
+            ORDER BY order_group, stream_seq LIMIT 1
         ) d
     ), turn AS MATERIALIZED (
         SELECT d.delivery_id FROM webhooks.due d
         WHERE d.delivery_id = ANY (ARRAY(
             SELECT h.delivery_id FROM head h
             WHERE h.stream_seq <= $4 AND h.next_attempt_at = '9999-01-01Z' AND h.blocked_at IS NULL
-                AND NOT EXISTS (
-                    SELECT FROM webhooks.due e WHERE e.endpoint_id = h.endpoint_id AND e.order_key = h.order_key
-                        AND e.stream_seq < h.stream_seq)
-                AND NOT EXISTS (
-                    SELECT FROM webhooks.due e WHERE e.endpoint_id = h.endpoint_id AND e.order_group = h.order_group
-                        AND e.stream_seq < h.stream_seq)
+                AND h.stream_seq = (
+                    SELECT e.stream_seq FROM webhooks.due e
+                    WHERE e.endpoint_id = h.endpoint_id AND e.order_key BETWEEN h.order_key AND h.order_key
+                    ORDER BY e.order_key, e.stream_seq LIMIT 1)
+                AND (h.order_group IS NULL OR h.stream_seq = (
+                    SELECT e.stream_seq FROM webhooks.due e
+                    WHERE e.endpoint_id = h.endpoint_id AND e.order_group BETWEEN h.order_group AND h.order_group
+                    ORDER BY e.order_group, e.stream_seq LIMIT 1))
         )) AND d.next_attempt_at = '9999-01-01Z' AND d.blocked_at IS NULL
         FOR UPDATE SKIP LOCKED
     ), claimed AS (
@@ -69,7 +73,11 @@ TURN = (
     + CLAIMED
 )
 """Claims the first rows of keys and groups, where it is their turn: no earlier row has their key, none their group, and every
-earlier message is a row, for they are at or below the floor ($4). Whoever asks, and however often, a row has its turn once."""
+earlier message is a row, for they are at or below the floor ($4). Whoever asks, and however often, a row has its turn once.
+
+A key is `BETWEEN` itself and itself so that only the index that begins with it has the order that is asked for: in another one
+the hundred thousand rows of one key could be walked along for all the others.
+"""
 
 LET_GO = """
     WITH loose AS MATERIALIZED (
