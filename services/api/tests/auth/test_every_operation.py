@@ -100,7 +100,7 @@ async def services(other_service):
                 *("get-endpoint", "update-endpoint", "delete-endpoint", "endpoint-health"),
                 *("get-endpoint-secret", "rotate-endpoint-secret", "end-endpoint-overlap"),
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
-                *("list-held-keys", "skip-delivery"),
+                *("list-held-keys", "skip-delivery", "get-endpoint-public-keys"),
             ),
             NotFound(),
         ) | {

@@ -30,6 +30,7 @@ ENDPOINT: dict[str, Any] = {
     "ordering": "none",
     "afterLastTry": "skip",
     "orderedSince": None,
+    "signatures": ["hmac"],
     "circuit": "closed",
     "heldUntil": None,
     "disabledAt": None,
@@ -91,6 +92,7 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
         "maxConcurrency": None,
         "ordering": "none",
         "afterLastTry": "skip",
+        "signatures": ["hmac"],
         "secret": None,
     }
     shown = await client.get(created.headers["location"])

@@ -7,7 +7,7 @@ from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_contracts.commands.webhook_filters import TryFilter
 from flowtask_contracts.commands.webhook_ordering import ListHeldKeys, SkipDelivery
-from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
+from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, GetPublicKeys, RotateSecret
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -31,6 +31,7 @@ COMMANDS: tuple[type[Command], ...] = (
     GetEndpointSecret,
     RotateSecret,
     EndOverlap,
+    GetPublicKeys,
     TryFilter,
     ListHeldKeys,
     SkipDelivery,
@@ -52,6 +53,7 @@ __all__ = [
     "GetEndpoint",
     "GetEndpointHealth",
     "GetEndpointSecret",
+    "GetPublicKeys",
     "GetSubscription",
     "ListDeliveries",
     "ListEmails",

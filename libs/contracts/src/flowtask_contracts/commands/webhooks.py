@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flowtask_contracts.base import Contract, Instant, Text
 from flowtask_contracts.commands.envelope import WorkspaceCommand
@@ -70,6 +70,33 @@ class DisabledReason(StrEnum):
     RECEIVER = "receiver"
 
 
+class Signature(StrEnum):
+    """What a request is signed with: `hmac` under a shared secret, `ed25519` under a key of which receivers know the public half."""
+
+    HMAC = "hmac"
+    ED25519 = "ed25519"
+
+
+_ONE, _BOTH = (Signature.HMAC,), (Signature.HMAC, Signature.ED25519)
+
+
+def _known(signatures: tuple[Signature, ...]) -> tuple[Signature, ...]:
+    if signatures not in (_ONE, _BOTH):
+        msg = 'must be ["hmac"] or ["hmac", "ed25519"]'
+        raise ValueError(msg)
+    return signatures
+
+
+Signatures = Annotated[
+    tuple[Signature, ...],
+    AfterValidator(_known),
+    Field(
+        description="What requests are signed with: always by HMAC, and by Ed25519 beside it if you like.",
+        examples=[["hmac", "ed25519"]],
+        json_schema_extra={"enum": [["hmac"], ["hmac", "ed25519"]]},
+    ),
+]
+
 LONGEST_WAIT = 86_400
 LONGEST_SCHEDULE = 432_000
 """Five days, in seconds."""
@@ -122,6 +149,7 @@ class Endpoint(Contract):
     ordered_since: Instant | None = Field(
         default=None, description="The order holds among events that happened from then on.", examples=[None]
     )
+    signatures: tuple[Signature, ...] = Field(default=(Signature.HMAC,), examples=[["hmac"]])
     circuit: Circuit = Circuit.CLOSED
     held_until: Instant | None = Field(
         default=None, description="While the circuit is open: when the next attempt is made.", examples=[None]
@@ -203,6 +231,7 @@ class CreateEndpoint(WebhookCommand):
     max_concurrency: AtOnce | None = None
     ordering: Ordering = Ordering.NONE
     after_last_try: AfterLastTry = AfterLastTry.SKIP
+    signatures: Signatures = (Signature.HMAC,)
     secret: OwnSecret | None = None
 
 
@@ -261,6 +290,7 @@ class UpdateEndpoint(WebhookCommand):
     max_concurrency: AtOnce | None = None
     ordering: Ordering | None = None
     after_last_try: AfterLastTry | None = None
+    signatures: Signatures | None = None
 
 
 class DeleteEndpoint(WebhookCommand):

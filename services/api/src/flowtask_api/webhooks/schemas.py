@@ -19,6 +19,8 @@ from flowtask_contracts.commands.webhooks import (
     PerPeriod,
     RetryOn,
     RetryPolicy,
+    Signature,
+    Signatures,
     Url,
     Waits,
 )
@@ -76,6 +78,7 @@ class CreateWebhook(Body):
     max_concurrency: AtOnce | None = None
     ordering: Ordering = Field(default=Ordering.NONE, description=_ORDERING, examples=["resource"])
     after_last_try: AfterLastTry = Field(default=AfterLastTry.SKIP, description=_AFTER_LAST_TRY)
+    signatures: Signatures = (Signature.HMAC,)
     secret: OwnSecret | None = Field(default=None, description=_OWN)
 
 
@@ -105,6 +108,7 @@ class UpdateWebhook(Body):
         examples=["resource"],
     )
     after_last_try: AfterLastTry = Field(default_factory=lambda: AfterLastTry.SKIP, description=_AFTER_LAST_TRY)
+    signatures: Signatures = Field(default_factory=tuple)
 
 
 class Webhook(Endpoint):

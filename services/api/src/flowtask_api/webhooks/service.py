@@ -130,6 +130,12 @@ async def show_secret(commands: Recording, caller: Caller, webhook_id: UUID) -> 
     return await commands.ask(caller, command, WebhookSecret, "webhook.secret_shown", target=webhook_id)
 
 
+async def show_public_keys(commands: Commands, caller: Caller, webhook_id: UUID) -> webhook_secrets.PublicKeys:
+    """What verifies an endpoint's Ed25519 signatures."""
+    command = webhook_secrets.GetPublicKeys(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
+    return await commands.ask(command, webhook_secrets.PublicKeys)
+
+
 async def rotate_secret(commands: Recording, caller: Caller, webhook_id: UUID, body: RotateSecret) -> WebhookSecret:
     """Another secret for an endpoint; without it in a repeat of an Idempotency-Key."""
     command = webhook_secrets.RotateSecret(workspace_id=caller.workspace_id, endpoint_id=webhook_id, **dict(body))

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flowtask_contracts.commands.webhooks import AfterLastTry, Ordering, RetryOn, RetryPolicy
 from flowtask_kit import logs
 
 from ..filters.compiling import Filter, compiled
-from ..keyring import CannotDecrypt, KeyRing
+from ..keyring import PRIVATE_KEY, CannotDecrypt, KeyRing, private_key_of
 from ..signing import SigningKey
 from ..transport import InvalidUrl, Target, parse_url
 from .breaker import CLOSED, Breaker
@@ -28,7 +29,8 @@ log = logs.get(__name__)
 _REVISION = "SELECT revision FROM webhooks.endpoint_revision"
 _CHANGED = """
     SELECT e.id, e.workspace_id, e.url, e.events, e.active, e.deleted_at, e.disabled_at,
-           e.secret, e.next_secret, e.next_alone_at, e.filter, e.payload, e.payload_before, e.headers,
+           e.secret, e.next_secret, e.next_alone_at, e.private_key, e.next_private_key,
+           e.filter, e.payload, e.payload_before, e.headers,
            e.retry_policy, e.retry_schedule, e.retry_on, e.rate_limit, e.rate_period_seconds, e.max_concurrency,
            e.ordering, e.after_last_try,
            s.managed, s.failures, s.opens, s.opened_at, s.open_until
@@ -198,14 +200,19 @@ class Directory:
 
     def _key(self, row: asyncpg.Record) -> SigningKey | None:
         try:
-            key = SigningKey.of(self._keyring.decrypt(row["id"], row["secret"]))
+            private = self._private(row, row["private_key"])
+            key = SigningKey.of(self._keyring.decrypt(row["id"], row["secret"]), private)
             if row["next_secret"] is None:
                 return key
-            successor = SigningKey.of(self._keyring.decrypt(row["id"], row["next_secret"]))
+            private = self._private(row, row["next_private_key"]) or private
+            successor = SigningKey.of(self._keyring.decrypt(row["id"], row["next_secret"]), private)
             return key.until(row["next_alone_at"], successor)
         except CannotDecrypt as error:
             self.unreadable[row["id"]] = error.key_id
             return None
+
+    def _private(self, row: asyncpg.Record, stored: bytes | None) -> Ed25519PrivateKey | None:
+        return None if stored is None else private_key_of(self._keyring.decrypt(row["id"], stored, PRIVATE_KEY))
 
     def _headers(self, row: asyncpg.Record) -> OwnHeaders | None:
         """What is sent beside ours. Where it cannot be read the endpoint counts among those whose secret cannot, and waits."""

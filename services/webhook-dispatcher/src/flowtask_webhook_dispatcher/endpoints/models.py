@@ -16,6 +16,7 @@ from flowtask_contracts.commands.webhooks import (
     Ordering,
     RetryOn,
     RetryPolicy,
+    Signature,
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.webhook_content import MASK, PayloadForm
@@ -33,6 +34,8 @@ class Endpoint(Base):
 
     `secret` signs. While it is being changed `next_secret` signs beside it, and from `next_alone_at` on alone, whether or not
     anybody has moved it by then. Both are bound to the row and not to their column.
+
+    `private_key` is of Ed25519, where the endpoint has one, and gives way to `next_private_key` when `secret` does.
 
     `headers` are encrypted, too; their names stand beside them to be shown. `payload_before` are the forms of earlier events.
     """
@@ -69,6 +72,8 @@ class Endpoint(Base):
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     next_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     next_alone_at: Mapped[datetime | None]
+    private_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    next_private_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -117,27 +122,42 @@ class Endpoint(Base):
         until = self.next_alone_at
         return until if until is not None and until > now else None
 
-    def rotate_secret(self, sealed: bytes, overlap: timedelta, now: datetime) -> None:
-        """Have another secret sign, beside the present one for the overlap; without one it signs alone at once.
+    @property
+    def newest_private_key(self) -> bytes | None:
+        """The key of Ed25519 that goes on, encrypted; None where the endpoint has none."""
+        return self.private_key if self.next_private_key is None else self.next_private_key
+
+    def sign_by_ed25519(self, sealed: bytes | None) -> None:
+        """Have a key sign beside the secret from now on, or none."""
+        self.private_key, self.next_private_key = sealed, None
+
+    def rotate_secret(self, sealed: bytes, overlap: timedelta, now: datetime, private_key: bytes | None = None) -> None:
+        """Have another secret sign, and another key of Ed25519 where there is one, beside the present ones for the overlap.
+
+        Without an overlap they sign alone at once.
 
         OverlapUnderWay for a third secret: receivers are never asked to know more than two.
         """
         if not overlap:
             self.secret, self.next_secret, self.next_alone_at = sealed, None, None
+            self.private_key, self.next_private_key = private_key, None
             return
         if self.previous_secret_until(now) is not None:
             raise OverlapUnderWay
         self.secret, self.next_secret, self.next_alone_at = self.newest_secret, sealed, now + overlap
+        self.private_key, self.next_private_key = self.newest_private_key, private_key
 
     def end_overlap(self, now: datetime) -> None:
         """Have the newest secret sign alone; NoPreviousSecret when it does already."""
         if self.previous_secret_until(now) is None:
             raise NoPreviousSecret
         self.secret, self.next_secret, self.next_alone_at = self.newest_secret, None, None
+        self.private_key, self.next_private_key = self.newest_private_key, None
 
     def wipe_secrets(self) -> None:
         """Forget what has signed, and the headers; nothing is sent any more."""
         self.secret = self.next_secret = self.next_alone_at = self.headers = None
+        self.private_key = self.next_private_key = None
 
     def view(self, state: "EndpointState", now: datetime, secret: str | None = None) -> EndpointView:
         """What the owner sees; the secret only where it was just made."""
@@ -162,6 +182,7 @@ class Endpoint(Base):
             ordering=Ordering(self.ordering),
             after_last_try=AfterLastTry(self.after_last_try),
             ordered_since=self.ordered_since,
+            signatures=(Signature.HMAC,) if self.private_key is None else (Signature.HMAC, Signature.ED25519),
             circuit=circuit,
             held_until=state.open_until if circuit is Circuit.OPEN else None,
             disabled_at=self.disabled_at,
