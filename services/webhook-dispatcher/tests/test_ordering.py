@@ -464,3 +464,25 @@ async def test_what_ran_out_of_tries_before_the_circuit_opened_stays_behind(
     await settled(endpoint, events[2], "delivered")
     await until(lambda: numbers(receiver) == of("task", 3))
     assert len(receiver.of(events[0])) == 2
+
+
+async def test_order_is_kept_while_one_replica_ends_and_another_takes_over(serve, receive, subscribe, tell, until):
+    first = await serve()
+    await serve()
+    receiver = await receive(
+        lambda request: 500 if int(request.event_id[-1], 16) < 3 and len(receiver.of(request.event_id)) < 2 else 200
+    )
+    await subscribe(receiver.url, ordering="project", retry_policy="custom", retry_schedule=(1,) * 20)
+    tasks = [f"task-{number}" for number in range(4)]
+    for number in range(10):
+        for each, task in enumerate(tasks):
+            await tell(task, [number], project=f"project-{each % 2}")
+    await until(lambda: len(numbers(receiver)) >= 10)
+    await first.stop()
+    for number in range(10, 15):
+        for each, task in enumerate(tasks):
+            await tell(task, [number], project=f"project-{each % 2}")
+    await until(lambda: len(numbers(receiver)) == 60)
+    for each in range(2):
+        came = [(task, number) for task, number in numbers(receiver) if task in tasks[each::2]]
+        assert came == [(task, number) for number in range(15) for task in tasks[each::2]]
