@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "replay": "a replay of 200,000 deliveries beside live traffic, cancelled, and killed on its way",
     "hookclient": "CPU per request of the outgoing HTTP client",
     "kills": "dispatchers and servers killed at random under load: what is lost, and whether repeats are the same",
+    "order": "ordered webhooks while dispatchers are killed and answers fail: what is lost or out of order; events per second",
     "outages": "each service killed for a minute under load: what is lost, doubled, late",
 }
 

@@ -88,7 +88,9 @@ def test_what_looks_like_a_secret_is_masked_wherever_it_stands():
         f"logging.getLogger('lib').warning('%s', '{key}')\n"
         "log.info('shift_left ft_short')"
     )
-    written = json.dumps(found)
+    written = json.dumps([*found, *lines(f"log.info('whsk_{'Zm9v' * 20}', where='whpk_and_whsk_short')")])
+    assert "whsk_****" in written
+    assert "whpk_and_whsk_short" in written
     assert "0a0a" not in written
     assert "Zm9v" not in written
     assert [line["event"] for line in found] == ["a ft_****", "b", "ft_****", "shift_left ft_short"]

@@ -78,11 +78,13 @@ class WebhookStanding(Contract):
 
     id: UUID
     description: str | None = Field(examples=["Tells the billing system"])
-    active: bool = Field(examples=[True])
+    active: bool = Field(strict=True, examples=[True])
     failing_since: Instant | None = Field(examples=["2026-11-22T10:00:00.000Z"])
-    percent: int = Field(description="50, 75 or 90 when it is failing, 100 once it is disabled.", examples=[50])
-    hours: int = Field(examples=[60])
-    limit_hours: int = Field(examples=[120])
+    percent: int = Field(
+        strict=True, description="50, 75 or 90 when it is failing, 100 once it is disabled.", examples=[50]
+    )
+    hours: int = Field(strict=True, examples=[60])
+    limit_hours: int = Field(strict=True, examples=[120])
     disabled_at: Instant | None = Field(examples=[None])
     disabled_reason: str | None = Field(examples=[None])
     missed_since: Instant | None = Field(

@@ -22,7 +22,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that is being answered; it is on every line of it."""
 
-_SECRET = re.compile(rb"(ft_)[0-9A-Fa-f]{32,}|(whsec_)[A-Za-z0-9+/=_-]{16,}")
+_SECRET = re.compile(rb"(ft_)[0-9A-Fa-f]{32,}|(whsec_|whsk_)[A-Za-z0-9+/=_-]{16,}")
 
 
 def _request_id(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -46,7 +46,7 @@ def _dumps(event: Any, **_: Any) -> bytes:
         line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         line = json.dumps(event, default=str).encode()
-    if b"ft_" in line or b"whsec_" in line:
+    if b"ft_" in line or b"whs" in line:
         return _SECRET.sub(rb"\1\2****", line)
     return line
 

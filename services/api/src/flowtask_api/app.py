@@ -39,7 +39,7 @@ from .settings import ApiSettings
 from .sync import routes as sync
 from .sync.loop import burying
 from .tasks import routes as tasks
-from .webhooks import deliveries, polling, replays, secrets, testing
+from .webhooks import deliveries, ordering, polling, replays, secrets, testing
 from .webhooks import routes as webhooks
 
 SERVICE = FLOWTASK.service("api")
@@ -55,6 +55,7 @@ _ROUTERS = (
     deliveries.router,
     events.router,
     replays.router,
+    ordering.router,
     api_keys.router,
     accounts.router,
     accounts.workspaces,

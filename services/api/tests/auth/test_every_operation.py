@@ -32,6 +32,7 @@ NEW = {
     "replay": {"since": "2026-11-22T10:00:00Z"},
     "recover": None,
     "cancel": None,
+    "skip": None,
 }
 PEOPLE_ONLY = {("POST", "/api/v1/workspaces")}
 OWNERS_ONLY = {("DELETE", "/api/v1/workspaces/{workspace_id}")}
@@ -119,6 +120,7 @@ async def services(other_service):
                 *("list-deliveries", "get-delivery", "retry-delivery", "erase-event", "try-filter"),
                 *("get-event", "send-test", "poll-endpoint"),
                 *("count-replay", "start-replay", "get-replay", "list-replays", "cancel-replay"),
+                *("list-held-keys", "skip-delivery", "get-endpoint-public-keys"),
             ),
             NotFound(),
         ) | {

@@ -9,7 +9,15 @@ import pytest
 from flowtask_contracts.events import PUBLIC_TYPES
 
 PAGES = ["/docs", "/docs/api", "/docs/webhooks"]
-SAMPLES = ["verify.py", "verify.mjs", "verify.go", "verify.sh", "verify_body.py"]
+SAMPLES = [
+    "verify.py",
+    "verify.mjs",
+    "verify.go",
+    "verify.sh",
+    "verify_body.py",
+    "verify_ed25519.py",
+    "verify_ed25519.mjs",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -17,6 +17,8 @@ import pytest
 
 from flowtask_api.documentation.samples.verify import verify
 from flowtask_api.documentation.samples.verify_body import verify_body
+from flowtask_api.documentation.samples.verify_ed25519 import verify_ed25519
+from flowtask_webhook_dispatcher.keyring import new_private_key, private_key_of
 from flowtask_webhook_dispatcher.signing import SigningKey, signed_headers
 
 SAMPLES = Path(str(files("flowtask_api.documentation") / "samples"))
@@ -30,9 +32,9 @@ def new_secret():
 SECRET = new_secret()
 
 
-def signed(secret=SECRET, body=BODY, age=0, successor=None):
+def signed(secret=SECRET, body=BODY, age=0, successor=None, key=None):
     """The headers of a webhook, by lower-case name, as the dispatcher signs it."""
-    key = SigningKey.of(secret)
+    key = key or SigningKey.of(secret)
     if successor is not None:
         key = key.until(datetime.now(UTC) + timedelta(hours=1), SigningKey.of(successor))
     made = signed_headers(
@@ -200,6 +202,72 @@ def test_the_sample_for_the_shell_refuses_a_time_that_is_none(timestamp, tmp_pat
     )
     assert (done.returncode, done.stderr) == (1, b"no timestamp\n")
     assert not list(tmp_path.iterdir())
+
+
+OLD_KEY, NEW_KEY = private_key_of(new_private_key()), private_key_of(new_private_key())
+
+
+def by_ed25519(private=NEW_KEY, successor=None, **more):
+    """The headers of a webhook that is signed by Ed25519 beside the secret."""
+    key = SigningKey.of(new_secret(), private)
+    if successor is not None:
+        key = key.until(datetime.now(UTC) + timedelta(hours=1), SigningKey.of(new_secret(), successor))
+    return lambda: signed(key=key, **more)
+
+
+def without(version):
+    """Signatures of one kind alone."""
+
+    def headers():
+        made = by_ed25519()()
+        kept = [each for each in made["webhook-signature"].split() if not each.startswith(f"{version},")]
+        return {**made, "webhook-signature": " ".join(kept)}
+
+    return headers
+
+
+ASYMMETRIC = {
+    "good": (by_ed25519(), BODY, True),
+    "without the other signature": (without("v1"), BODY, True),
+    "while the key gives way to another": (by_ed25519(successor=OLD_KEY), BODY, True),
+    "while the key takes the place of another": (by_ed25519(OLD_KEY, successor=NEW_KEY), BODY, True),
+    "another key": (by_ed25519(OLD_KEY), BODY, False),
+    "signed by a secret alone": (without("v1a"), BODY, False),
+    "another body": (by_ed25519(), BODY + b" ", False),
+    "six minutes old": (by_ed25519(age=360), BODY, False),
+    "no base64": (lambda: {**by_ed25519()(), "webhook-signature": "v1a,%%% v1a"}, BODY, False),
+}
+asymmetric = pytest.mark.parametrize("case", ASYMMETRIC)
+
+
+@asymmetric
+def test_the_python_sample_for_ed25519(case):
+    headers, body, genuine = ASYMMETRIC[case]
+    raw = NEW_KEY.public_key().public_bytes_raw()
+    keys = ["whpk_" + base64.b64encode(bytes(32)).decode(), "whpk_" + base64.b64encode(raw).decode()]
+    if genuine:
+        verify_ed25519(keys, headers(), body)
+    else:
+        with pytest.raises(ValueError, match=r"old|signature"):
+            verify_ed25519(keys, headers(), body)
+
+
+@asymmetric
+def test_the_node_sample_for_ed25519(node_harness, case, tmp_path):
+    headers, body, genuine = ASYMMETRIC[case]
+    harness = tmp_path / "harness.mjs"
+    harness.write_text(NODE_HARNESS % (SAMPLES / "verify_ed25519.mjs").as_uri())
+    x = base64.urlsafe_b64encode(NEW_KEY.public_key().public_bytes_raw()).rstrip(b"=").decode()
+    keys = [{"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "k", "use": "sig"}]
+    given = json.dumps({"secret": keys, "headers": headers(), "body": base64.b64encode(body).decode()})
+    done = subprocess.run([node_harness[0], harness, given], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == (0 if genuine else 3), done.stdout + done.stderr
+    assert genuine or "old" in done.stdout or "signature" in done.stdout
+
+
+def test_whoever_knows_the_secret_alone_need_not_know_of_ed25519():
+    key = SigningKey.of(SECRET, NEW_KEY)
+    verify(SECRET, signed(key=key), BODY)
 
 
 def test_the_sample_for_the_signature_of_the_body_while_the_secret_is_changed():

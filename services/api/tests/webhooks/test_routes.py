@@ -28,6 +28,10 @@ ENDPOINT: dict[str, Any] = {
     "rateLimit": None,
     "ratePeriodSeconds": 1,
     "maxConcurrency": None,
+    "ordering": "none",
+    "afterLastTry": "skip",
+    "orderedSince": None,
+    "signatures": ["hmac"],
     "circuit": "closed",
     "heldUntil": None,
     "disabledAt": None,
@@ -52,6 +56,8 @@ DELIVERY: dict[str, Any] = {
     "nextAttemptAt": None,
     "lastStatusCode": 200,
     "lastError": None,
+    "blockedBy": None,
+    "blocksSince": None,
 }
 
 
@@ -88,6 +94,9 @@ async def test_a_webhook_is_created_with_its_secret_in_this_answer_alone(client,
         "rateLimit": None,
         "ratePeriodSeconds": 1,
         "maxConcurrency": None,
+        "ordering": "none",
+        "afterLastTry": "skip",
+        "signatures": ["hmac"],
         "secret": None,
     }
     shown = await client.get(created.headers["location"])

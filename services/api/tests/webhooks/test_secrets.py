@@ -223,3 +223,31 @@ async def test_a_webhook_is_created_under_a_secret_of_ones_own(client, dispatche
     assert dispatcher.last["secret"] == OWN
     [entry] = await entries(client)
     assert OWN not in str(entry)
+
+
+PUBLIC = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "alg": "EdDSA",
+    "use": "sig",
+    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    "whpk": "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    "signsUntil": UNTIL,
+}
+
+
+async def test_public_keys_are_shown_to_admins_as_a_key_set(client, account, dispatcher):
+    dispatcher.answers["get-endpoint-public-keys"] = {"keys": [PUBLIC]}
+    shown = await client.get(f"{WHERE}/public-keys")
+    assert (shown.status_code, shown.json()["data"]) == (200, {"keys": [PUBLIC]})
+    assert dispatcher.last == {"workspaceId": str(account.workspace_id), "endpointId": WEBHOOK}
+    assert await entries(client) == []  # they are no secrets
+
+
+@pytest.mark.parametrize("given", [[], ["ed25519"], ["ed25519", "hmac"], ["hmac", "hmac"], ["rsa"], "hmac", None])
+async def test_what_is_no_choice_of_signatures_is_refused(client, dispatcher, given):
+    refused = await client.post("/api/v1/webhooks", json={**HOOK, "signatures": given})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["details"][0]["field"].partition("[")[0].partition(".")[0] == "signatures"
+    assert not dispatcher.asked

@@ -27,6 +27,7 @@ from .filters import answers as filter_answers
 from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
+from .ordering import answers as ordering_answers
 from .polling import answers as polling_answers
 from .replays import answers as replay_answers
 from .replays.loop import replaying
@@ -58,6 +59,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
     replays = replaying(resources.database, resources.wake, dispatcher.wake, keep_days=keep_days)
     replay_answers.register(answers, replays, keep_days=keep_days)
     standings = telling(resources.database, resources.wake, limit=settings.webhooks_disable_after_hours)
+    ordering_answers.register(answers, dispatcher.wake)
     filter_answers.register(answers)
     event_answers.register(answers)
     polling_answers.register(answers)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from flowtask_contracts.signing_secrets import PREFIX
@@ -91,6 +92,27 @@ def key_of(stored: bytes) -> str:
 
 def _bound_to(endpoint_id: UUID, what: str) -> bytes:
     return f"webhooks.endpoints:{endpoint_id}:{what}".encode()
+
+
+PRIVATE_PREFIX, PUBLIC_PREFIX = "whsk_", "whpk_"
+PRIVATE_KEY = "private_key"
+"""What a key of Ed25519 is bound to being, in its row."""
+
+
+def new_private_key() -> str:
+    """A fresh Ed25519 key: `whsk_` and its 32 bytes, then the 32 of its public half, in base64 (Standard Webhooks)."""
+    key = Ed25519PrivateKey.generate()
+    return PRIVATE_PREFIX + base64.b64encode(key.private_bytes_raw() + key.public_key().public_bytes_raw()).decode()
+
+
+def sealed_private_key(keyring: KeyRing, endpoint_id: UUID) -> bytes:
+    """A fresh key for this endpoint, encrypted."""
+    return keyring.encrypt(endpoint_id, new_private_key(), PRIVATE_KEY)
+
+
+def private_key_of(text: str) -> Ed25519PrivateKey:
+    """The key that `new_private_key` has made."""
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text.removeprefix(PRIVATE_PREFIX))[:_KEY])
 
 
 def new_secret() -> str:

@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from flowtask_contracts.signing_secrets import PREFIX
 
 USER_AGENT = b"FlowTask-Webhooks/1.0"
@@ -22,18 +24,19 @@ _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5
 class SigningKey:
     """A secret in the two forms it signs with: the decoded bytes, and the whole string.
 
-    While it is being changed there is a `successor`, which signs beside it, and from `alone_at` on, in Unix seconds, instead.
+    `private` signs beside it, by Ed25519. While it is being changed there is a `successor`, which signs beside it, and from `alone_at` on, in Unix seconds, instead.
     """
 
     decoded: bytes = field(repr=False)
     whole: bytes = field(repr=False)
     successor: "SigningKey | None" = None
     alone_at: float = math.inf
+    private: Ed25519PrivateKey | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, secret: str) -> "SigningKey":
-        """The key of a `whsec_<base64>` secret."""
-        return cls(base64.b64decode(secret.removeprefix(PREFIX)), secret.encode())
+    def of(cls, secret: str, private: Ed25519PrivateKey | None = None) -> "SigningKey":
+        """The key of a `whsec_<base64>` secret, with what signs beside it."""
+        return cls(base64.b64decode(secret.removeprefix(PREFIX)), secret.encode(), private=private)
 
     def until(self, alone_at: datetime, successor: "SigningKey") -> "SigningKey":
         """This key, with another one beside it that takes its place at that moment."""
@@ -67,11 +70,17 @@ class Prepared:
         signed = b"%b.%b.%b" % (self._message_id, stamp, self.body)
         signature = _standard(key, signed)
         if successor is None:
+            if key.private is not None:
+                signature = b"%b %b" % (signature, _asymmetric(key.private, signed))
             return [*headers, (b"webhook-timestamp", stamp), (b"webhook-signature", signature)]
+        signature = b"%b %b" % (signature, _standard(successor, signed))
+        for private in dict.fromkeys((key.private, successor.private)):
+            if private is not None:
+                signature = b"%b %b" % (signature, _asymmetric(private, signed))
         return [
             *headers,
             (b"webhook-timestamp", stamp),
-            (b"webhook-signature", b"%b %b" % (signature, _standard(successor, signed))),
+            (b"webhook-signature", signature),
             (b"X-FlowTask-Signature-Next", _own(successor, self.body)),
         ]
 
@@ -95,6 +104,10 @@ def signed_headers(
 
 def _standard(key: SigningKey, signed: bytes) -> bytes:
     return b"v1," + base64.b64encode(_mac(key.decoded, signed))
+
+
+def _asymmetric(private: Ed25519PrivateKey, signed: bytes) -> bytes:
+    return b"v1a," + base64.b64encode(private.sign(signed))
 
 
 def _own(key: SigningKey, body: bytes) -> bytes:

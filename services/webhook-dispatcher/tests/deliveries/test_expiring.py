@@ -13,6 +13,7 @@ from flowtask_webhook_dispatcher.database import JobRun
 from flowtask_webhook_dispatcher.deliveries.expiry import HOURS, JOB
 from flowtask_webhook_dispatcher.deliveries.identity import delivery_id
 from flowtask_webhook_dispatcher.deliveries.jobs import history_jobs
+from flowtask_webhook_dispatcher.deliveries.models import NEVER
 from flowtask_webhook_dispatcher.dispatch.metrics import EXPIRED
 
 HOUR = timedelta(hours=1)
@@ -133,6 +134,17 @@ async def test_what_waits_for_its_time_or_is_under_way_does_not_expire(hours, ow
     await hours.pass_(HOURS + 1)
     assert await statuses() == {**dict.fromkeys(kept, "pending"), given_back: "expired", delivered: "delivered"}
     assert await still_due() == kept
+
+
+async def test_what_waits_behind_another_expires_like_anything_else_and_what_blocks_stays(
+    hours, owe, statuses, still_due
+):
+    """A delivery that has been given up is nobody's news any more; it waits for somebody to decide."""
+    waiting = await owe(at=NEVER, due_since=utc_now(), order_key="a")
+    blocking = await owe(at=NEVER, status="failed", order_key="a", attempts=4, blocked_at=utc_now())
+    await hours.pass_(HOURS + 1)
+    assert await statuses() == {waiting: "expired", blocking: "failed"}
+    assert await still_due() == {blocking}
 
 
 async def test_what_expired_is_seen_is_not_sent_any_more_and_may_be_retried_by_hand(

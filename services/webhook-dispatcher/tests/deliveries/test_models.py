@@ -45,10 +45,10 @@ def test_with_any_everything_but_2xx_and_410_is_tried_again(status):
     [
         (200, "disable", Accepted(DisabledReason.RECEIVER)),
         (200, "abort-message", Accepted()),
-        (500, "abort-message", Gone()),
+        (500, "abort-message", Gone(unwanted=True)),
         (500, "disable", Gone(DisabledReason.RECEIVER)),
         (410, "disable", Gone(DisabledReason.RECEIVER)),
-        (410, "abort-message", Gone(DisabledReason.GONE)),
+        (410, "abort-message", Gone(DisabledReason.GONE, unwanted=True)),
         (500, "nonsense", Failed()),
         (500, "", Failed()),
     ],

@@ -43,6 +43,19 @@ async def test_a_day_in_which_something_is_due_is_kept_until_nothing_is(drop, in
     assert await where(event) == []
 
 
+async def test_what_blocks_others_does_so_for_no_longer_than_its_day_is_kept(
+    drop, insert, where, make_due, pool, today
+):
+    event, endpoint = await insert(today)
+    await make_due(event, endpoint)
+    await pool.execute("UPDATE webhooks.due SET blocked_at = now()")
+    await drop(today + timedelta(days=30))
+    assert len(await where(event)) == 3
+    await drop(today + timedelta(days=31))
+    assert await where(event) == []
+    assert await pool.fetchval("SELECT count(*) FROM webhooks.due") == 0
+
+
 async def test_old_rows_of_the_default_partitions_go_too_unless_due(drop, insert, where, make_due, today, monkeypatch):
     monkeypatch.setattr("flowtask_webhook_dispatcher.deliveries.retention.CHUNK", 2)
     old = [(await insert(today - timedelta(days=60), number=number))[0] for number in range(1, 6)]

@@ -1,5 +1,6 @@
 """Parcels made by hand, and a journal over a real database."""
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -104,6 +105,27 @@ def make_endpoint(pool, workspace):
         return endpoint
 
     return make
+
+
+@dataclass
+class Level:
+    """How far a stream is on record, as the test says; `last` is its end."""
+
+    known: int | None = 0
+    last: int | None = 1 << 40
+    doubted: bool = False
+    wanted: list[int] = field(default_factory=list)
+
+    def want(self, seq):
+        self.wanted.append(seq)
+
+    async def end(self):
+        return self.last
+
+
+@pytest.fixture
+def level() -> Level:
+    return Level()
 
 
 @pytest.fixture

@@ -82,8 +82,8 @@ def test_any_answer_is_a_result_that_can_be_kept_and_shown(make_parcel, status, 
 @pytest.mark.parametrize(
     ("status", "wish", "outcome"),
     [
-        (500, b"abort-message", Gone()),
-        (503, b"\tABORT-MESSAGE ", Gone()),
+        (500, b"abort-message", Gone(unwanted=True)),
+        (503, b"\tABORT-MESSAGE ", Gone(unwanted=True)),
         (200, b"abort-message", Accepted()),
         (200, b"disable", Accepted(DisabledReason.RECEIVER)),
         (500, b"disable", Gone(DisabledReason.RECEIVER)),

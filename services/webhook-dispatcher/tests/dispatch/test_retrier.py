@@ -13,6 +13,7 @@ from flowtask_webhook_dispatcher.dispatch.lanes import Lanes
 from flowtask_webhook_dispatcher.dispatch.pacing import Pacing
 from flowtask_webhook_dispatcher.dispatch.recorder import Recorder
 from flowtask_webhook_dispatcher.dispatch.retrier import Retrier
+from flowtask_webhook_dispatcher.dispatch.turns import Turns
 from flowtask_webhook_dispatcher.dispatch.work import Stage
 from flowtask_webhook_dispatcher.endpoints.breaker import Rules
 from flowtask_webhook_dispatcher.endpoints.directory import Directory
@@ -60,7 +61,7 @@ def owe(pool, workspace, cloud_event):
 
 
 @pytest.fixture
-async def make_replica(pool):
+async def make_replica(pool, level):
     """A retrier with lanes of its own; what it sends is only noted, and ends when it is told to."""
     replicas = []
 
@@ -87,7 +88,8 @@ async def make_replica(pool):
         lanes = Lanes(send, lambda endpoint: retrier.freed(endpoint), guard.at_once, total=512)  # noqa: PLW0108
         loop = asyncio.get_running_loop()
         pacing = Pacing(guard.at_once, lanes, loop.time, total=64, rate=1000, short=lambda: False)
-        retrier = Retrier(pool, directory, guard, lanes, recorder, claim=timedelta(seconds=claim), pacing=pacing)
+        seconds = timedelta(seconds=claim)
+        retrier = Retrier(pool, directory, guard, lanes, recorder, Turns(level), claim=seconds, pacing=pacing)
         tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(retrier.run())]
         replica = SimpleNamespace(
             sent=sent, door=door, retrier=retrier, lanes=lanes, recorder=recorder, directory=directory, tasks=tasks

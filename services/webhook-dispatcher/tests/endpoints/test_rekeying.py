@@ -13,7 +13,7 @@ import pytest
 from flowtask_kit.database.engine import create_database
 from flowtask_kit.ids import new_id
 from flowtask_webhook_dispatcher.endpoints.rekeying import BATCH, Rekeyed, renew
-from flowtask_webhook_dispatcher.keyring import CannotDecrypt, KeyRing, key_of, new_secret
+from flowtask_webhook_dispatcher.keyring import PRIVATE_KEY, CannotDecrypt, KeyRing, key_of, new_private_key, new_secret
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "flowtask-webhook-dispatcher"
 OLD, NEW = (f"{name}:{base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()}" for name in ("2025", "2026"))
@@ -168,3 +168,16 @@ async def test_writes_of_endpoints_and_the_command_at_the_same_time_lose_nothing
     assert {each.id: each.secret for each in (*made, *more)} == {
         each: opened(AFTER, row)[0] for each, row in rows.items()
     }
+
+
+async def test_keys_of_ed25519_are_encrypted_anew_too(rotate_keys, kept, pool):
+    [endpoint] = await kept(1)
+    keys = {name: new_private_key() for name in ("private_key", "next_private_key")}
+    sealed = [BEFORE.encrypt(endpoint, key, PRIVATE_KEY) for key in keys.values()]
+    await pool.execute("UPDATE webhooks.endpoints SET private_key = $1, next_private_key = $2", *sealed)
+    done = await rotate_keys()
+    assert done.returncode == 0, done.stderr
+    [row] = await pool.fetch("SELECT private_key, next_private_key FROM webhooks.endpoints")
+    assert {name: AFTER.decrypt(endpoint, row[name], PRIVATE_KEY) for name in keys} == keys
+    with pytest.raises(CannotDecrypt):
+        AFTER.decrypt(endpoint, row["private_key"])  # it is nobody's secret

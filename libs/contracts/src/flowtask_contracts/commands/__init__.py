@@ -7,6 +7,7 @@ from flowtask_contracts.commands.mailer import GetEmail, ListEmails
 from flowtask_contracts.commands.webhook_deliveries import EraseEvent, GetDelivery, ListDeliveries, RetryDelivery
 from flowtask_contracts.commands.webhook_events import GetEvent, ListEvents
 from flowtask_contracts.commands.webhook_filters import TryFilter
+from flowtask_contracts.commands.webhook_ordering import ListHeldKeys, SkipDelivery
 from flowtask_contracts.commands.webhook_polls import PollEndpoint
 from flowtask_contracts.commands.webhook_replays import (
     CancelReplay,
@@ -15,7 +16,7 @@ from flowtask_contracts.commands.webhook_replays import (
     ListReplays,
     StartReplay,
 )
-from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, RotateSecret
+from flowtask_contracts.commands.webhook_secrets import EndOverlap, GetEndpointSecret, GetPublicKeys, RotateSecret
 from flowtask_contracts.commands.webhook_tests import SendTest, SendTestTo
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
@@ -40,6 +41,7 @@ COMMANDS: tuple[type[Command], ...] = (
     GetEndpointSecret,
     RotateSecret,
     EndOverlap,
+    GetPublicKeys,
     TryFilter,
     ListEvents,
     GetEvent,
@@ -51,6 +53,8 @@ COMMANDS: tuple[type[Command], ...] = (
     GetReplay,
     ListReplays,
     CancelReplay,
+    ListHeldKeys,
+    SkipDelivery,
     Snapshot,
     GetSubscription,
     ListEmails,
@@ -72,12 +76,14 @@ __all__ = [
     "GetEndpointHealth",
     "GetEndpointSecret",
     "GetEvent",
+    "GetPublicKeys",
     "GetReplay",
     "GetSubscription",
     "ListDeliveries",
     "ListEmails",
     "ListEndpoints",
     "ListEvents",
+    "ListHeldKeys",
     "ListReplays",
     "PollEndpoint",
     "Reply",
@@ -85,6 +91,7 @@ __all__ = [
     "RotateSecret",
     "SendTest",
     "SendTestTo",
+    "SkipDelivery",
     "Snapshot",
     "StartReplay",
     "TryFilter",

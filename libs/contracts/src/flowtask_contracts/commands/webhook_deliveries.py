@@ -92,6 +92,16 @@ class Delivery(Contract):
     next_attempt_at: Instant | None = Field(examples=[None])
     last_status_code: int | None = Field(examples=[204])
     last_error: str | None = Field(examples=[None])
+    blocked_by: UUID | None = Field(
+        default=None,
+        description="The delivery that it waits behind, where the webhook is ordered: the first one of its key.",
+        examples=[None],
+    )
+    blocks_since: Instant | None = Field(
+        default=None,
+        description="Since when it holds up its key, given up as it is; where the webhook has `afterLastTry: block`.",
+        examples=[None],
+    )
 
 
 class DeliveryDetail(Delivery):

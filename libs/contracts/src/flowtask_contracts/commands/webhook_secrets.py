@@ -42,6 +42,39 @@ class EndpointSecret(Contract):
     )
 
 
+class PublicKey(Contract):
+    """One of the keys that verify an endpoint's Ed25519 signatures, as a JSON Web Key (RFC 8037).
+
+    `kid` is its thumbprint (RFC 7638); `whpk` is the same key in the form of Standard Webhooks.
+    """
+
+    kty: str = Field(examples=["OKP"])
+    crv: str = Field(examples=["Ed25519"])
+    alg: str = Field(examples=["EdDSA"])
+    use: str = Field(examples=["sig"])
+    kid: str = Field(examples=["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"])
+    x: str = Field(examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"])
+    whpk: str = Field(examples=["whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="])
+    signs_until: Instant | None = Field(
+        description="When it stops signing, while the secret is being changed; null for the newest.", examples=[None]
+    )
+
+
+class PublicKeys(Contract):
+    """A JSON Web Key Set: what verifies an endpoint's Ed25519 signatures now, the oldest first; empty where it has none."""
+
+    keys: tuple[PublicKey, ...]
+
+
+class GetPublicKeys(WebhookCommand):
+    """The public keys of one endpoint."""
+
+    verb = "get-endpoint-public-keys"
+    answer = PublicKeys
+
+    endpoint_id: UUID
+
+
 class GetEndpointSecret(WebhookCommand):
     """The secret of one endpoint."""
 
@@ -52,7 +85,7 @@ class GetEndpointSecret(WebhookCommand):
 
 
 class RotateSecret(WebhookCommand):
-    """Have another secret sign, one of the subscriber's or a new one; the answer holds it, once.
+    """Have another secret sign, one of the subscriber's or a new one, and another Ed25519 key; the answer holds the secret, once.
 
     The one there is goes on for the overlap, in seconds; without an overlap every earlier one ends at once. Conflict while
     another overlap is not over.

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flowtask_contracts.base import Contract, Instant, Text
 from flowtask_contracts.commands.envelope import WorkspaceCommand
@@ -40,6 +40,21 @@ class RetryOn(StrEnum):
     ANY = "any"
 
 
+class Ordering(StrEnum):
+    """What arrives one after another, in the order in which it happened: events of one resource, or of one project; or nothing."""
+
+    NONE = "none"
+    RESOURCE = "resource"
+    PROJECT = "project"
+
+
+class AfterLastTry(StrEnum):
+    """What an ordered endpoint does with a delivery that was given up: `skip` it, or have it `block` what comes after it."""
+
+    SKIP = "skip"
+    BLOCK = "block"
+
+
 class Circuit(StrEnum):
     """Whether an endpoint is sent to: while `open` everything waits, `half-open` one attempt tries out whether it is back."""
 
@@ -64,6 +79,33 @@ class Missed(Contract):
     since: Instant
     recover: str = Field(examples=["/api/v1/webhooks/019338f4-8c00-7000-8000-000000000001/recover"])
 
+
+class Signature(StrEnum):
+    """What a request is signed with: `hmac` under a shared secret, `ed25519` under a key of which receivers know the public half."""
+
+    HMAC = "hmac"
+    ED25519 = "ed25519"
+
+
+_ONE, _BOTH = (Signature.HMAC,), (Signature.HMAC, Signature.ED25519)
+
+
+def _known(signatures: tuple[Signature, ...]) -> tuple[Signature, ...]:
+    if signatures not in (_ONE, _BOTH):
+        msg = 'must be ["hmac"] or ["hmac", "ed25519"]'
+        raise ValueError(msg)
+    return signatures
+
+
+Signatures = Annotated[
+    tuple[Signature, ...],
+    AfterValidator(_known),
+    Field(
+        description="What requests are signed with: always by HMAC, and by Ed25519 beside it if you like.",
+        examples=[["hmac", "ed25519"]],
+        json_schema_extra={"enum": [["hmac"], ["hmac", "ed25519"]]},
+    ),
+]
 
 LONGEST_WAIT = 86_400
 LONGEST_SCHEDULE = 432_000
@@ -115,6 +157,12 @@ class Endpoint(Contract):
     rate_limit: int | None = Field(default=None, examples=[None])
     rate_period_seconds: int = Field(default=1, examples=[1])
     max_concurrency: int | None = Field(default=None, examples=[None])
+    ordering: Ordering = Field(default=Ordering.NONE, examples=["none"])
+    after_last_try: AfterLastTry = AfterLastTry.SKIP
+    ordered_since: Instant | None = Field(
+        default=None, description="The order holds among events that happened from then on.", examples=[None]
+    )
+    signatures: tuple[Signature, ...] = Field(default=(Signature.HMAC,), examples=[["hmac"]])
     circuit: Circuit = Circuit.CLOSED
     held_until: Instant | None = Field(
         default=None, description="While the circuit is open: when the next attempt is made.", examples=[None]
@@ -201,6 +249,9 @@ class CreateEndpoint(WebhookCommand):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = 1
     max_concurrency: AtOnce | None = None
+    ordering: Ordering = Ordering.NONE
+    after_last_try: AfterLastTry = AfterLastTry.SKIP
+    signatures: Signatures = (Signature.HMAC,)
     secret: OwnSecret | None = None
 
 
@@ -257,6 +308,9 @@ class UpdateEndpoint(WebhookCommand):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period | None = None
     max_concurrency: AtOnce | None = None
+    ordering: Ordering | None = None
+    after_last_try: AfterLastTry | None = None
+    signatures: Signatures | None = None
 
 
 class DeleteEndpoint(WebhookCommand):

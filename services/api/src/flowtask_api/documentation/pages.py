@@ -22,7 +22,15 @@ _BARE = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'n
 _SCRIPTED = f"{_BARE}; script-src 'self'; connect-src 'self'; style-src-attr 'unsafe-inline'"
 """Swagger UI sets styles of single elements; it can load no sheet, and run no script, that is not of this origin."""
 
-_SAMPLES = ("verify.py", "verify.mjs", "verify.go", "verify.sh", "verify_body.py")
+_SAMPLES = (
+    "verify.py",
+    "verify.mjs",
+    "verify.go",
+    "verify.sh",
+    "verify_body.py",
+    "verify_ed25519.py",
+    "verify_ed25519.mjs",
+)
 
 
 @cache

@@ -11,13 +11,17 @@ from flowtask_contracts.commands import webhook_tests
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
 from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
+    AfterLastTry,
     AtOnce,
     Endpoint,
+    Ordering,
     Pattern,
     Period,
     PerPeriod,
     RetryOn,
     RetryPolicy,
+    Signature,
+    Signatures,
     Url,
     Waits,
 )
@@ -48,6 +52,14 @@ Note = Annotated[Text, Field(max_length=500)]
 _PAYLOAD = "`full` is all of an event; `thin` its id, type and time, and the id of what it is of."
 
 
+_ORDERING = (
+    "Events of one `resource`, or of one `project`, are sent one after another, in the order in which they happened."
+)
+_AFTER_LAST_TRY = (
+    "What an ordered webhook does with a delivery that was given up: `skip` it, or `block` what comes after it."
+)
+
+
 class CreateWebhook(Body):
     """A new subscription: `url` is where events are sent, and is left out where they are polled."""
 
@@ -72,6 +84,9 @@ class CreateWebhook(Body):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = 1
     max_concurrency: AtOnce | None = None
+    ordering: Ordering = Field(default=Ordering.NONE, description=_ORDERING, examples=["resource"])
+    after_last_try: AfterLastTry = Field(default=AfterLastTry.SKIP, description=_AFTER_LAST_TRY)
+    signatures: Signatures = (Signature.HMAC,)
     secret: OwnSecret | None = Field(default=None, description=_OWN)
 
 
@@ -95,6 +110,13 @@ class UpdateWebhook(Body):
     rate_limit: PerPeriod | None = None
     rate_period_seconds: Period = Field(default_factory=int)
     max_concurrency: AtOnce | None = None
+    ordering: Ordering = Field(
+        default_factory=lambda: Ordering.NONE,
+        description=f"{_ORDERING} A change holds for events that happen from `orderedSince` on.",
+        examples=["resource"],
+    )
+    after_last_try: AfterLastTry = Field(default_factory=lambda: AfterLastTry.SKIP, description=_AFTER_LAST_TRY)
+    signatures: Signatures = Field(default_factory=tuple)
 
 
 class Webhook(Endpoint):

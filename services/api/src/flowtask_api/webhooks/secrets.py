@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import Response, status
 
-from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
+from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay, PublicKeys
 from flowtask_contracts.errors import NotFound
 from flowtask_kit.http.envelope import Envelope
 
@@ -12,6 +12,7 @@ from ..audit.asking import AskingRecorded, AskingTold
 from ..auth.dependencies import Admin, Confidant
 from ..auth.routing import api_router
 from ..auth.scopes import Resource
+from ..http.dependencies import Asking
 from ..http.refusals import may_raise
 from . import service
 from .schemas import RotateSecret, WebhookSecret
@@ -28,6 +29,15 @@ async def show_secret(
     return Envelope(data=await service.show_secret(commands, caller, webhook_id))
 
 
+@router.get("/public-keys", summary="Show a webhook's public keys")
+async def show_public_keys(caller: Admin, commands: Asking, webhook_id: UUID) -> Envelope[PublicKeys]:
+    """What verifies its Ed25519 signatures now, as a JSON Web Key Set: two keys while the secret is being changed.
+
+    There are none where `signatures` has no `ed25519`.
+    """
+    return Envelope(data=await service.show_public_keys(commands, caller, webhook_id))
+
+
 @router.post("/rotate-secret", summary="Rotate a webhook's secret")
 @may_raise(OverlapUnderWay)
 async def rotate_secret(
@@ -36,7 +46,7 @@ async def rotate_secret(
     """Have another secret sign; the present one goes on for the overlap, so that receivers can accept either meanwhile.
 
     `webhook-signature` has both signatures then, `X-FlowTask-Signature` is of the old secret and
-    `X-FlowTask-Signature-Next` of the new one. The new secret is in this answer and is shown again on request.
+    `X-FlowTask-Signature-Next` of the new one. An Ed25519 key changes with it. The new secret is in this answer and is shown again on request.
     """
     response.headers["Cache-Control"] = "no-store"
     return Envelope(data=await service.rotate_secret(commands, caller, webhook_id, body or RotateSecret()))

@@ -16,6 +16,7 @@ from flowtask_contracts.commands.webhook_deliveries import (
 )
 from flowtask_contracts.commands.webhook_filters import FilterTrial
 from flowtask_contracts.commands.webhook_filters import TryFilter as TryFilterCommand
+from flowtask_contracts.commands.webhook_ordering import HeldKeys, ListHeldKeys, SkipDelivery
 from flowtask_contracts.commands.webhook_polls import PolledEvents, PollEndpoint
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
@@ -150,6 +151,12 @@ async def show_secret(commands: Recording, caller: Caller, webhook_id: UUID) -> 
     return await commands.ask(caller, command, WebhookSecret, "webhook.secret_shown", target=webhook_id)
 
 
+async def show_public_keys(commands: Commands, caller: Caller, webhook_id: UUID) -> webhook_secrets.PublicKeys:
+    """What verifies an endpoint's Ed25519 signatures."""
+    command = webhook_secrets.GetPublicKeys(workspace_id=caller.workspace_id, endpoint_id=webhook_id)
+    return await commands.ask(command, webhook_secrets.PublicKeys)
+
+
 async def rotate_secret(commands: Recording, caller: Caller, webhook_id: UUID, body: RotateSecret) -> WebhookSecret:
     """Another secret for an endpoint; without it in a repeat of an Idempotency-Key."""
     command = webhook_secrets.RotateSecret(workspace_id=caller.workspace_id, endpoint_id=webhook_id, **dict(body))
@@ -202,6 +209,20 @@ async def get_delivery(commands: Commands, caller: Caller, delivery_id: UUID, be
 async def retry_delivery(commands: Recording, caller: Caller, delivery_id: UUID) -> Delivery:
     """Attempt a delivery once more now; each attempt is on record there, and the audit log tells none of them."""
     return await commands.ask_untold(RetryDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id), Delivery)
+
+
+async def list_held_keys(commands: Commands, caller: Caller, webhook_id: UUID, asked: CursorQuery) -> HeldKeys:
+    """The keys of an ordered endpoint that are held up."""
+    command = ListHeldKeys(
+        workspace_id=caller.workspace_id, endpoint_id=webhook_id, cursor=asked.cursor, limit=asked.per_page
+    )
+    return await commands.ask(command, HeldKeys)
+
+
+async def skip_delivery(commands: Recording, caller: Caller, delivery_id: UUID) -> Delivery:
+    """Have those behind a delivery go on without it."""
+    command = SkipDelivery(workspace_id=caller.workspace_id, delivery_id=delivery_id)
+    return await commands.ask(caller, command, Delivery, "delivery.skipped", target=delivery_id)
 
 
 async def erase_event(commands: Recording, caller: Caller, event_id: UUID) -> None:

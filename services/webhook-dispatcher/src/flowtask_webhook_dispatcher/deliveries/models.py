@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import REAL, BigInteger, Index, LargeBinary, text
@@ -35,9 +36,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Trying again cannot help; `disables` when it would not help with any other event either."""
+    """Trying again cannot help; `disables` when it would not help with any other event either.
+
+    `unwanted` when the receiver has said that it can do without.
+    """
 
     disables: DisabledReason | None = None
+    unwanted: bool = False
 
 
 Outcome = Accepted | Failed | Gone
@@ -81,7 +86,7 @@ def outcome_of(
         disables = DisabledReason.GONE
     server = status >= 500 or status in _RETRYABLE  # noqa: PLR2004
     if disables is not None or wish == "abort-message" or not (server or retry_on is RetryOn.ANY):
-        return Gone(disables)
+        return Gone(disables, unwanted=wish == "abort-message")
     return Failed(wait)
 
 
@@ -170,8 +175,10 @@ class Delivery(Base):
     recoverable: Mapped[bool] = mapped_column(server_default=text("false"))
     place: Mapped[int | None] = mapped_column(BigInteger)
 
-    def view(self, next_attempt_at: datetime | None) -> DeliveryView:
-        """What the owner sees."""
+    def view(
+        self, next_attempt_at: datetime | None, blocked_by: UUID | None = None, blocks_since: datetime | None = None
+    ) -> DeliveryView:
+        """What the owner sees of it, as it stands."""
         return DeliveryView(
             id=self.delivery_id,
             event_id=self.event_id,
@@ -182,10 +189,20 @@ class Delivery(Base):
             attempts=self.attempts,
             created_at=self.created_at,
             last_attempt_at=self.last_attempt_at,
-            next_attempt_at=next_attempt_at,
+            next_attempt_at=None if next_attempt_at == NEVER else next_attempt_at,
             last_status_code=self.last_status_code,
             last_error=self.last_error,
+            blocked_by=blocked_by,
+            blocks_since=blocks_since,
         )
+
+
+class Standing(NamedTuple):
+    """How a delivery stands: when it is tried next, which one it waits behind, and since when it blocks others itself."""
+
+    next_attempt_at: datetime | None
+    blocked_by: UUID | None
+    blocks_since: datetime | None
 
 
 class Attempt(Base):
@@ -246,12 +263,20 @@ def _rounded(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 1)
 
 
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a row is due that has not had its turn. Versions that know of no order compare it like any other time."""
+
+
 class Due(Base):
     """Work: an attempt to be made at `next_attempt_at`. Deleted when the delivery is settled.
 
     `claim_no` is the fence: it rises with each claim, and only a result of the current claim settles. `attempts`
     counts scheduled attempts. A manual attempt leaves it as it is and goes back to `resume_at`, if there is one.
-    `due_since` is when it was first due, where it was claimed and given back since; else that is `next_attempt_at`.
+    `due_since` is when it was first due, where it was claimed and given back since, or waits for others; else that is
+    `next_attempt_at`.
+
+    Rows with an `order_key` go one after another by `stream_seq`, and so do those with one `order_group`. One that has not had
+    its turn is due at `NEVER`, and so is one that was given up and, since `blocked_at`, holds up those after it.
     """
 
     __tablename__ = "due"
@@ -260,6 +285,20 @@ class Due(Base):
         Index("ix_due_retry", "endpoint_id", "next_attempt_at", postgresql_where=text("attempts > 0")),
         Index("ix_due_replay", "endpoint_id", "next_attempt_at", postgresql_where=text("trigger = 'replay'")),
         Index("ix_due_event_id", "event_id"),
+        Index("ix_due_order", "endpoint_id", "stream_seq", postgresql_where=text("order_key IS NOT NULL")),
+        Index(
+            "ix_due_order_key", "endpoint_id", "order_key", "stream_seq", postgresql_where=text("order_key IS NOT NULL")
+        ),
+        Index(
+            "ix_due_order_group",
+            *("endpoint_id", "order_group", "stream_seq"),
+            postgresql_where=text("order_group IS NOT NULL"),
+        ),
+        Index(
+            "ix_due_held",
+            *("endpoint_id", "delivery_id"),
+            postgresql_where=text("order_key IS NOT NULL AND attempts > 0"),
+        ),
     )
 
     delivery_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -267,6 +306,7 @@ class Due(Base):
     endpoint_id: Mapped[UUID]
     stream_seq: Mapped[int] = mapped_column(BigInteger)
     order_key: Mapped[str | None]
+    order_group: Mapped[str | None]
     next_attempt_at: Mapped[datetime]
     lease_until: Mapped[datetime] = mapped_column(server_default=text("'-infinity'"))
     claim_no: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -274,6 +314,7 @@ class Due(Base):
     trigger: Mapped[str] = mapped_column(server_default=text("'schedule'"))
     resume_at: Mapped[datetime | None]
     due_since: Mapped[datetime | None]
+    blocked_at: Mapped[datetime | None]
 
 
 class UnreadableMessage(Base):

@@ -1,10 +1,12 @@
 """Statements on deliveries for their owners; the hot path's statements are in `dispatch/statements.py`."""
 
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Delete, Select, Update, case, delete, func, select, text, tuple_, update
+from sqlalchemy import Delete, ScalarSelect, Select, Update, case, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus, ListDeliveries, Trigger
@@ -12,11 +14,14 @@ from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus, ListD
 from ..erasure.models import ErasedEvent
 from .cursors import Place
 from .identity import events_of_the_millisecond, first_id_of
-from .models import Attempt, Delivery, Due, Message
+from .models import NEVER, Attempt, Delivery, Due, Message
+
+WithStanding: TypeAlias = Select[Delivery, datetime | None, UUID | None, datetime | None]
+"""Deliveries, each with its `Standing`."""
 
 
-def deliveries(command: ListDeliveries, before: Place | None) -> Select[Delivery, datetime]:
-    """Deliveries of a workspace with the time of the next attempt, newest event first."""
+def deliveries(command: ListDeliveries, before: Place | None) -> WithStanding:
+    """Deliveries of a workspace with how they stand, newest event first."""
     statement = _with_due().where(Delivery.workspace_id == command.workspace_id)
     if command.endpoint_id is not None:
         statement = statement.where(Delivery.endpoint_id == command.endpoint_id)
@@ -39,8 +44,8 @@ def deliveries(command: ListDeliveries, before: Place | None) -> Select[Delivery
     return statement.order_by(Delivery.event_id.desc(), Delivery.endpoint_id.desc()).limit(command.limit + 1)
 
 
-def delivery(workspace_id: UUID, delivery_id: UUID) -> Select[Delivery, datetime]:
-    """One delivery with the time of its next attempt; its id says in which millisecond to look."""
+def delivery(workspace_id: UUID, delivery_id: UUID) -> WithStanding:
+    """One delivery with how it stands; its id says in which millisecond to look."""
     first, last = events_of_the_millisecond(delivery_id)
     return _with_due().where(
         Delivery.event_id.between(first, last),
@@ -72,7 +77,7 @@ def message(event_id: UUID) -> Select[Message]:
 
 
 def due_now(delivery: Delivery, stream_seq: int) -> Insert:
-    """One manual attempt now; a scheduled one that is waiting comes back to its time if this one fails."""
+    """One manual attempt now; a scheduled one that is waiting comes back to its time, or its turn, if this one fails."""
     statement = insert(Due).values(
         delivery_id=delivery.delivery_id,
         event_id=delivery.event_id,
@@ -88,7 +93,7 @@ def due_now(delivery: Delivery, stream_seq: int) -> Insert:
         set_={
             "next_attempt_at": func.now(),
             "trigger": Trigger.MANUAL,
-            "due_since": None,
+            "due_since": case((Due.next_attempt_at == NEVER, Due.due_since)),
             "resume_at": case((scheduled, Due.next_attempt_at), else_=Due.resume_at),
         },
     )
@@ -155,5 +160,18 @@ def cancelled(event_id: UUID) -> Update:
     )
 
 
-def _with_due() -> Select[Delivery, datetime]:
-    return select(Delivery, Due.next_attempt_at).outerjoin(Due, Due.delivery_id == Delivery.delivery_id)
+def _with_due() -> WithStanding:
+    return select(
+        Delivery, Due.next_attempt_at, func.coalesce(_first(Due.order_key), _first(Due.order_group)), Due.blocked_at
+    ).outerjoin(Due, Due.delivery_id == Delivery.delivery_id)
+
+
+def _first(column: InstrumentedAttribute[str | None]) -> ScalarSelect[UUID]:
+    """The first delivery of the same key or group, unless it is this one."""
+    other = aliased(Due)
+    first = select(other.delivery_id).where(
+        other.endpoint_id == Due.endpoint_id,
+        getattr(other, column.key) == column,
+        other.stream_seq < Due.stream_seq,
+    )
+    return first.order_by(other.stream_seq).limit(1).correlate(Due).scalar_subquery()

@@ -30,8 +30,9 @@ class Keep:
 async def drop_history(connection: Connection, today: date, keep: Keep) -> None:
     """Drop partitions that are past their age, unless a due row points into them.
 
-    Attempts go before deliveries and deliveries before events, so that what is listed can be shown.
+    What blocks others at an ordered endpoint is skipped at that age. Attempts go before deliveries and deliveries before events, so that what is listed can be shown.
     """
+    await connection.execute(_SKIP_OLD, bounds(keep.oldest(today)["deliveries"])[0])
     for table in reversed(TABLES):
         oldest = keep.oldest(today)[table]
         for day in sorted(day for day in await days_of(connection, table) if day < oldest):
@@ -42,6 +43,8 @@ async def drop_history(connection: Connection, today: date, keep: Keep) -> None:
         await _forget_by_default(connection, table, oldest)
     await connection.execute(_FORGET_ERASED, bounds(keep.oldest(today)["messages"])[0])
 
+
+_SKIP_OLD = "DELETE FROM webhooks.due WHERE blocked_at IS NOT NULL AND event_id < $1"
 
 _STILL_DUE = "SELECT EXISTS (SELECT FROM webhooks.due WHERE event_id >= $1 AND event_id < $2)"
 

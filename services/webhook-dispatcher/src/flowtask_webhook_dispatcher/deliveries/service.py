@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 import orjson
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.commands.webhook_deliveries import Attempt as AttemptView
@@ -28,7 +29,7 @@ from . import queries
 from .cursors import cursor_of, place_of
 from .erasing import forget
 from .errors import DeliveryNotFound, EndpointIsGone, EventIsErased, EventNotFound
-from .models import Delivery
+from .models import Delivery, Standing
 
 ATTEMPTS_BYTES = REPLY_BYTES - LARGEST_BODY - 16 * 1024
 """What attempts may take of a reply, beside the body that is sent and what else there is to say of a delivery."""
@@ -45,23 +46,24 @@ async def page(tx: AsyncSession, command: ListDeliveries) -> Deliveries:
     rows = (await tx.execute(queries.deliveries(command, place_of(command.cursor)))).all()
     shown = rows[: command.limit]
     return Deliveries(
-        items=tuple(delivery.view(due_at) for delivery, due_at in shown),
+        items=tuple(delivery.view(*standing) for delivery, standing in map(with_standing, shown)),
         next_cursor=cursor_of(shown[-1][0].event_id, shown[-1][0].endpoint_id) if len(rows) > command.limit else None,
     )
 
 
 async def get(tx: AsyncSession, command: GetDelivery) -> DeliveryDetail:
     """One delivery with the body that is sent and as many of its attempts, from the latest back, as a reply has room for."""
-    delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id)
+    delivery, standing = await delivery_of(tx, command.workspace_id, command.delivery_id)
     message = (await tx.scalars(queries.message(delivery.event_id))).one()
-    log = await _attempts(tx, delivery, due_at, command.attempts_before)
+    shown = delivery.view(*standing)
+    log = await _attempts(tx, delivery, shown.next_attempt_at, command.attempts_before)
     payload = None
     if message.erased_at is None:
         endpoint = (await tx.scalars(endpoint_queries.any_endpoint(command.workspace_id, delivery.endpoint_id))).one()
         event, thin = PublicEvent.parse(message.payload), endpoint.forms.thin(delivery.event_id)
         payload = orjson.loads(event.body(delivery.delivery_id, thin=thin))
     return DeliveryDetail(
-        **dict(delivery.view(due_at)),
+        **dict(shown),
         payload=payload,
         attempt_log=log,
         earlier_attempts=log[0].number - 1 if log else 0,
@@ -73,7 +75,7 @@ async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
 
     Where the endpoint is polled it is handed out once more.
     """
-    delivery, _ = await _delivery(tx, command.workspace_id, command.delivery_id)
+    delivery, _ = await delivery_of(tx, command.workspace_id, command.delivery_id)
     endpoint = await tx.scalar(endpoint_queries.endpoint(command.workspace_id, delivery.endpoint_id))
     if endpoint is None:
         raise EndpointIsGone
@@ -85,8 +87,8 @@ async def retry(tx: AsyncSession, command: RetryDelivery) -> DeliveryView:
     else:
         await tx.execute(queries.due_now(delivery, message.stream_seq))
     await tx.execute(queries.pending_again(delivery))
-    delivery, due_at = await _delivery(tx, command.workspace_id, command.delivery_id, fresh=True)
-    return delivery.view(due_at)
+    delivery, standing = await delivery_of(tx, command.workspace_id, command.delivery_id, fresh=True)
+    return delivery.view(*standing)
 
 
 async def erase(tx: AsyncSession, command: EraseEvent) -> Done:
@@ -112,11 +114,17 @@ async def _attempts(
     return tuple(reversed(fitting(views, ATTEMPTS_BYTES)))
 
 
-async def _delivery(
+async def delivery_of(
     tx: AsyncSession, workspace_id: UUID, delivery_id: UUID, *, fresh: bool = False
-) -> tuple[Delivery, datetime | None]:
+) -> tuple[Delivery, Standing]:
+    """A delivery of the workspace and how it stands; DeliveryNotFound if there is none."""
     statement = queries.delivery(workspace_id, delivery_id).execution_options(populate_existing=fresh)
     row = (await tx.execute(statement)).one_or_none()
     if row is None:
         raise DeliveryNotFound
-    return row[0], row[1]
+    return with_standing(row)
+
+
+def with_standing(row: Row[Delivery, datetime | None, UUID | None, datetime | None]) -> tuple[Delivery, Standing]:
+    """A delivery and how it stands, as `queries.deliveries` has them."""
+    return row[0], Standing(row[1], row[2], row[3])

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from flowtask_contracts.topology import DISPATCHER_INTAKE
 from flowtask_kit import logs
 from flowtask_kit.database.engine import SERVER_SETTINGS, plain_dsn
 from flowtask_kit.ids import utc_now
@@ -22,6 +23,7 @@ from ..keyring import KeyRing
 from ..settings import DispatcherSettings
 from ..transport import Transport
 from . import metrics, outcomes
+from .floor import Floor
 from .guard import Guard
 from .intake import Intake
 from .journal import Journal
@@ -32,6 +34,7 @@ from .recorder import Recorder
 from .replies import Replies
 from .retrier import Retrier
 from .sender import Sender
+from .turns import Turns
 from .work import Released
 
 log = logs.get(__name__)
@@ -79,7 +82,11 @@ class Dispatcher:
             reset=_as_it_is,
         )
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
-        journal = Journal(lease=claim, due=lambda at: retrier.due(at))  # noqa: PLW0108 - made below
+        journal = Journal(
+            lease=claim,
+            due=lambda at: retrier.due(at),  # noqa: PLW0108 - made below
+            ended=lambda parcel: retrier.ended(parcel),  # noqa: PLW0108 - made below
+        )
         counted = partial(outcomes.count, tally=self._tally)
         recorder = Recorder(pool, journal, lambda arrival: intake.settled(arrival), counted)  # noqa: PLW0108 - made below
         load = Load(asyncio.get_running_loop().time, spent_by_this_thread())
@@ -104,7 +111,8 @@ class Dispatcher:
             rate=settings.webhooks_replay_rate,
             short=lambda: load.short,
         )
-        retrier = Retrier(pool, self._directory, guard, lanes, recorder, claim=claim, pacing=pacing)
+        floor = Floor(self._resources.bus, DISPATCHER_INTAKE, lambda: retrier.wake())  # noqa: PLW0108 - made below
+        retrier = Retrier(pool, self._directory, guard, lanes, recorder, Turns(floor), claim=claim, pacing=pacing)
         self._intake, self._lanes, self._recorder, self._retrier = intake, lanes, recorder, retrier
         for name, loop in (
             ("recorder", recorder.run),
@@ -112,6 +120,7 @@ class Dispatcher:
             ("hold", intake.hold),
             ("intake", intake.run),
             ("retrier", retrier.run),
+            ("floor", floor.run),
             ("tally", partial(self._tally.run, pool)),
         ):
             background.start(name, loop)

@@ -22,6 +22,7 @@ from .guard import Guard
 from .lanes import Lanes
 from .load import Load
 from .payload import NotAnEvent, PublicEvent
+from .places import place_of
 from .pull import Pull, Pulled
 from .recorder import Recorder
 from .replies import Replies
@@ -202,6 +203,8 @@ class Intake:
             arrival=arrival,
         )
         arrival.parcels.append(parcel)
+        if receiver.policy.ordered:
+            parcel.place = place_of(receiver.policy.ordering, arrival.event)
         if receiver.polled:
             self._shelve(parcel)
         elif not self._guard.straight(receiver):

@@ -1,6 +1,5 @@
 """Writing what has happened, one transaction a batch."""
 
-import random
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,26 +10,34 @@ import asyncpg
 from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_kit.ids import utc_now
 
-from ..deliveries.models import Accepted, Delivered, DueAgain, GivenUp, Next, settle, status_of
+from ..deliveries.models import NEVER, Accepted, DueAgain, GivenUp, Next, status_of
 from ..transport import Timings
 from . import metrics, statements
+from .plans import Plan, after_attempt, after_claim
 from .work import Attempted, Cancelled, Deferred, Disabled, Entry, Parcel, Released, Seen, Shelved, Tripped
 
-BY_SCHEDULE = frozenset({Trigger.SCHEDULE, Trigger.RECOVERY})
 NO_LEASE = datetime(1970, 1, 1, tzinfo=UTC)
-
-DELIVERED = Delivered()
 
 Followed = tuple[Attempted, Next]
 """An attempt and what follows from it."""
 
 
 class Journal:
-    """Turns entries into rows. `lease` is how long a claim of an attempt under way holds; `due` hears of due times."""
+    """Turns entries into rows. `lease` is how long a claim of an attempt under way holds; `due` hears of due times.
 
-    def __init__(self, *, lease: timedelta, due: Callable[[datetime], None]) -> None:
+    `ended` hears of attempts in order that are on record: others may have their turn now.
+    """
+
+    def __init__(
+        self,
+        *,
+        lease: timedelta,
+        due: Callable[[datetime], None],
+        ended: Callable[[Parcel], None] = lambda _parcel: None,
+    ) -> None:
         self._lease = lease
         self._due = due
+        self._ended = ended
         self._times: list[datetime] = []
 
     async def write(self, pool: "asyncpg.Pool[Any]", batch: Sequence[Entry]) -> None:
@@ -46,6 +53,9 @@ class Journal:
                     await self._write(connection, batch, fresh)
         for at in self._times:
             self._due(at)
+        for entry in batch:
+            if isinstance(entry, Attempted) and entry.parcel.place is not None:
+                self._ended(entry.parcel)
 
     async def _write(self, connection: Any, batch: Sequence[Entry], fresh: Sequence[Followed]) -> None:
         await _messages(connection, batch)
@@ -96,10 +106,12 @@ class Journal:
             [parcel.event.id for parcel in parcels],
             [parcel.receiver.id for parcel in parcels],
             [parcel.stream_seq for parcel in parcels],
-            [entry.due_at for entry in entries],
+            [entry.due_at if entry.parcel.place is None else NEVER for entry in entries],
             [leased_until if entry.leased else NO_LEASE for entry in entries],
             [1 if entry.leased else 0 for entry in entries],
             [parcel.attempts for parcel in parcels],
+            *_places(parcels),
+            [None if entry.parcel.place is None else entry.due_at for entry in entries],
         )
         self._times.extend(entry.due_at for entry in entries if not entry.leased)
 
@@ -118,6 +130,8 @@ class Journal:
                 [NO_LEASE] * len(again),
                 [0] * len(again),
                 [parcel.attempts + 1 for parcel, _ in again],
+                *_places([parcel for parcel, _ in again]),
+                [None] * len(again),
             )
         self._times.extend(at for _, at in again)
 
@@ -130,62 +144,32 @@ class Journal:
         now = utc_now()
         settled: list[tuple[Attempted, Next]] = []
         done: list[UUID] = []
-        again: list[tuple[UUID, datetime, int, str, datetime | None]] = []
+        again: list[tuple[UUID, Plan]] = []
         for entry in entries:
             row = rows.get(entry.parcel.delivery_id)
             current = row is not None and row["claim_no"] == entry.parcel.claim_no
             if not current and not isinstance(entry.result.outcome, Accepted):
                 metrics.LATE_RESULTS.inc()
                 continue
-            following, plan = _after_claim(entry, row, now)
+            following, plan = after_claim(entry, row, now)
             settled.append((entry, following))
             if plan is None:
                 done.append(entry.parcel.delivery_id)
             else:
-                again.append((entry.parcel.delivery_id, *plan))
+                again.append((entry.parcel.delivery_id, plan))
         await _record(connection, settled)
         if done:
             await connection.execute(statements.DUE_DONE, done)
         if again:
-            await connection.execute(statements.DUE_AGAIN, *(list(column) for column in zip(*again, strict=True)))
-        self._times.extend(at for _, at, *_ in again)
-
-
-Plan = tuple[datetime, int, str, datetime | None]
-"""Of a due row: next attempt, scheduled attempts made, trigger, and when the schedule goes on after a manual attempt."""
-
-
-def _after_claim(entry: Attempted, row: Any, now: datetime) -> tuple[Next, Plan | None]:
-    """What follows a due row's attempt, and what its row becomes; without a plan it goes.
-
-    A row that turned manual while a scheduled attempt was under way is still owed the manual one.
-    """
-    if row is None or isinstance(entry.result.outcome, Accepted):
-        return Delivered(), None
-    attempts: int = row["attempts"]
-    if entry.parcel.trigger in BY_SCHEDULE:
-        following = _next(entry, attempts + 1, now)
-        at = following.at if isinstance(following, DueAgain) else None
-        if row["trigger"] not in BY_SCHEDULE:
-            return DueAgain(now), (now, attempts + 1, row["trigger"], at)
-        return following, None if at is None else (at, attempts + 1, row["trigger"], None)
-    if row["resume_at"] is None:
-        return GivenUp(), None
-    at = max(row["resume_at"], now)
-    return DueAgain(at), (at, attempts, Trigger.SCHEDULE, None)
-
-
-def _next(entry: Attempted, attempts: int, now: datetime) -> Next:
-    if isinstance(entry.result.outcome, Accepted):
-        return DELIVERED
-    waits = entry.parcel.receiver.policy.waits
-    return settle(attempts, entry.result.outcome, waits, now, jitter=random.random())  # noqa: S311 - spreads load
+            columns = (list(column) for column in zip(*(plan for _, plan in again), strict=True))
+            await connection.execute(statements.DUE_AGAIN, [delivery_id for delivery_id, _ in again], *columns)
+        self._times.extend(plan.at for _, plan in again if plan.at < NEVER)
 
 
 def _first_attempts(batch: Iterable[Entry], now: datetime) -> list[Followed]:
     """The attempts made straight from the stream, with what follows each."""
     return [
-        (entry, _next(entry, entry.parcel.attempts + 1, now))
+        (entry, after_attempt(entry, entry.parcel.attempts + 1, now))
         for entry in batch
         if isinstance(entry, Attempted) and entry.parcel.claim_no == 0
     ]
@@ -243,8 +227,13 @@ _NO_TIMINGS = Timings(None, None, None, None, 0.0)
 
 
 def _recoverable(entry: Attempted, following: Next) -> bool:
-    """Whether another round is owed when an outage turns out to have been the reason: once, and to what was tried by schedule."""
-    return isinstance(following, GivenUp) and following.exhausted and entry.parcel.trigger is Trigger.SCHEDULE
+    """Whether another round is owed when an outage turns out to have been the reason: once, and to what was tried by schedule.
+
+    What goes in order has none, for others have gone past it.
+    """
+    parcel = entry.parcel
+    exhausted = isinstance(following, GivenUp) and following.exhausted
+    return exhausted and parcel.trigger is Trigger.SCHEDULE and parcel.place is None
 
 
 def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
@@ -257,6 +246,15 @@ def _columns(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
         [parcel.event.type for parcel in parcels],
         [parcel.event.resource_id for parcel in parcels],
     )
+
+
+def _places(parcels: Sequence[Parcel]) -> tuple[list[str | None], list[str | None]]:
+    """The columns that say in whose order a row goes: key and group."""
+    places = [parcel.place or NO_PLACE for parcel in parcels]
+    return [key for key, _ in places], [group for _, group in places]
+
+
+NO_PLACE = (None, None)
 
 
 async def _messages(connection: Any, batch: Iterable[Entry]) -> None:

@@ -7,6 +7,7 @@ cleared, so that nobody sends what could not be recorded.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -24,6 +25,8 @@ log = logs.get(__name__)
 BATCH = 500
 GATHER_SECONDS = 0.05
 """How long an entry waits for others to share its transaction; what it records has happened already."""
+GATHER_IN_ORDER_SECONDS = 0.005
+"""The same where something else waits for it to be on record."""
 
 
 class Recorder:
@@ -42,6 +45,7 @@ class Recorder:
         self._count = count
         self._pending: deque[Entry | Answered] = deque()
         self._more = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.healthy = asyncio.Event()
@@ -50,6 +54,8 @@ class Recorder:
     def put(self, entry: Entry | Answered) -> None:
         """Have an entry recorded soon."""
         self._pending.append(entry)
+        if entry.parcel is not None and entry.parcel.place is not None and entry.parcel.claim_no:
+            self._hurry.set()
         self._idle.clear()
         self._more.set()
 
@@ -68,13 +74,23 @@ class Recorder:
             if not self._more.is_set():
                 await self._more.wait()
             if len(self._pending) < BATCH:
-                await asyncio.sleep(GATHER_SECONDS)
+                await self._gather()
+            self._hurry.clear()
             batch = self._take()
             if not batch:
                 self._more.clear()
                 self._idle.set()
                 continue
             await self._record(batch)
+
+    async def _gather(self) -> None:
+        """Let others come, while nobody waits for those that are here."""
+        if not self._hurry.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await self._hurry.wait()
+        if self._hurry.is_set():
+            await asyncio.sleep(GATHER_IN_ORDER_SECONDS)
 
     def _take(self) -> list[Entry]:
         """The next entries, each delivery at most once: an UPSERT cannot touch a row twice."""

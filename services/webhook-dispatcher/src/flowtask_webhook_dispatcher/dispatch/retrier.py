@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,21 +15,24 @@ from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.ids import new_id, utc_now
 from flowtask_kit.outages import is_outage
 
+from ..deliveries.models import NEVER
 from ..endpoints.directory import Directory, Receiver
-from . import metrics, statements
+from . import metrics, order_statements, statements
 from .agenda import Agenda
 from .guard import Guard
 from .lanes import Lanes
 from .pacing import Pacing
 from .payload import PublicEvent
 from .recorder import Recorder
-from .work import Cancelled, Parcel, Released, Stage
+from .turns import Turns
+from .work import Cancelled, Parcel, Place, Released, Stage
 
 log = logs.get(__name__)
 
 POLL_SECONDS = 0.25
 LEASE = timedelta(seconds=10)
 CANCEL_BATCH = 500
+LOOSE_BATCH = 5000
 
 
 class Retrier:
@@ -47,6 +50,7 @@ class Retrier:
         guard: Guard,
         lanes: Lanes,
         recorder: Recorder,
+        turns: Turns,
         *,
         claim: timedelta,
         pacing: Pacing,
@@ -56,6 +60,8 @@ class Retrier:
         self._directory = directory
         self._lanes = lanes
         self._recorder = recorder
+        self._turns = turns
+        directory.tell(turns.forget)
         self._claim = claim
         self._me = new_id()
         self._agenda = Agenda()
@@ -80,8 +86,13 @@ class Retrier:
 
     def freed(self, endpoint_id: UUID) -> None:
         """The lanes have room for this endpoint: claim more, if there was more than could be claimed."""
-        more = endpoint_id in self._hungry and self._lanes.room(endpoint_id)
+        more = (endpoint_id in self._hungry or self._turns.waits(endpoint_id)) and self._lanes.room(endpoint_id)
         if more or (endpoint_id in self._replaying and self._pacing.room(endpoint_id)):
+            self._wake.set()
+
+    def ended(self, parcel: Parcel) -> None:
+        """An attempt in order is on record: send what waited for it."""
+        if self._turns.ended(parcel):
             self._wake.set()
 
     async def stop(self) -> None:
@@ -131,7 +142,7 @@ class Retrier:
     async def _pause(self, most: float) -> None:
         self._wake.clear()
         now = utc_now()
-        for each in self._hungry:
+        for each in {*self._hungry, *self._turns.waiting()}:
             receiver = self._directory.get(each)
             wait = None if receiver is None else self._guard.again_in(receiver, now)
             if wait is not None:
@@ -154,25 +165,60 @@ class Retrier:
                 await self._lease(connection, owed)
                 self._hungry = self._now_due(owed)
                 self._replaying = set(self._hungry)
+                await self._look_at_orders(connection, owed)
             else:
                 self._hungry = {each for each in self._hungry if self._mine(each)}
                 self._replaying = {each for each in self._replaying if self._mine(each)}
-            room = {each: slots for each in self._hungry | self._replaying if (slots := self._room(each))}
-            paced = {each: self._pacing.room(each) for each in room}
-            rows = await self._claim_rows(connection, room, paced)
+            await self._send_due(connection)
+            now = utc_now()
+            rows = await self._turns.claim(connection, self._room_in_order(), now, now + self._claim)
+            self._send(await self._living(connection, rows))
+
+    async def _send_due(self, connection: Any) -> None:
+        """Claim what is due and goes in no order."""
+        room = {each: slots for each in self._hungry | self._replaying if (slots := self._room(each))}
+        paced = {each: self._pacing.room(each) for each in room}
+        rows = await self._claim_rows(connection, room, paced)
+        claimed = self._send(rows)
+        replayed = Counter(row["endpoint_id"] for row in rows if row["trigger"] == Trigger.REPLAY)
+        left = {each for each, slots in room.items() if slots > claimed[each]}
+        self._hungry -= left
+        self._replaying -= {each for each in left if paced[each] > replayed[each]}
+
+    def _send(self, rows: Sequence[asyncpg.Record]) -> Counter[UUID]:
+        """Hand claimed rows to the lanes; how many there were of each endpoint."""
         if rows:
             crashpoint("dispatcher.after-claim")
             metrics.CLAIMED.inc(len(rows))
-        for endpoint_id, number in Counter(row["endpoint_id"] for row in rows).items():
-            room[endpoint_id] -= number
+        claimed = Counter(row["endpoint_id"] for row in rows)
+        for endpoint_id, number in claimed.items():
             if (receiver := self._directory.get(endpoint_id)) is not None:
                 self._guard.rates.take(receiver, number)
         for row in rows:
             self._hand_on(row)
-            if row["trigger"] == Trigger.REPLAY:
-                paced[row["endpoint_id"]] -= 1
-        self._hungry.difference_update(each for each, left in room.items() if left > 0)
-        self._replaying.difference_update(each for each, left in paced.items() if left > 0 and room[each] > 0)
+        return claimed
+
+    async def _look_at_orders(self, connection: Any, owed: Mapping[UUID, datetime]) -> None:
+        """Find what may have its turn; have go what is held up by an order that was turned off, or an endpoint that is gone."""
+        ordered, skipping, loose = [], [], []
+        for endpoint_id, at in owed.items():
+            receiver = self._directory.get(endpoint_id)
+            if receiver is None or not receiver.policy.ordered:
+                if receiver is None or receiver.backlog or at == NEVER:
+                    loose.append(endpoint_id)
+            elif self._mine(endpoint_id):
+                ordered.append(endpoint_id)
+                if not receiver.policy.blocks:
+                    skipping.append(endpoint_id)
+        if loose:
+            await connection.execute(order_statements.LET_GO, loose, utc_now(), LOOSE_BATCH)
+        await self._turns.look(connection, ordered)
+        if skipping:
+            await self._turns.unblock(connection, skipping)
+
+    def _room_in_order(self) -> dict[UUID, int]:
+        """How many rows may have their turn now, of each endpoint that has some to look at."""
+        return {each: slots for each in self._turns.waiting() if self._mine(each) and (slots := self._room(each)) > 0}
 
     def _now_due(self, owed: Mapping[UUID, datetime]) -> set[UUID]:
         """The endpoints that this replica has to send to now; to those of the near future it looks again in time."""
@@ -243,6 +289,10 @@ class Retrier:
         rows: list[asyncpg.Record] = await connection.fetch(
             statements.CLAIM, list(room), list(room.values()), now, now + self._claim, [paced[each] for each in room]
         )
+        return await self._living(connection, rows)
+
+    async def _living(self, connection: Any, rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
+        """Without those whose events are erased, which are cancelled."""
         erased = [row["delivery_id"] for row in rows if row["erased_at"] is not None]
         if erased:  # they became due while their events were being erased
             await connection.execute(statements.CANCEL_ERASED, erased)
@@ -261,6 +311,7 @@ class Retrier:
             claim_until=row["lease_until"],
             attempts=row["attempts"],
             trigger=Trigger(row["trigger"]),
+            place=None if row["order_key"] is None else Place(row["order_key"], row["order_group"]),
         )
         if receiver is None:
             self._recorder.put(Cancelled(parcel))

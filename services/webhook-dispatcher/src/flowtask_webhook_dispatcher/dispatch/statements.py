@@ -98,10 +98,12 @@ SHELVE = """
 
 DUE = """
     INSERT INTO webhooks.due
-        (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts)
+        (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts,
+         order_key, order_group, due_since)
     SELECT r.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::timestamptz[], $6::timestamptz[],
-                           $7::bigint[], $8::int[])
-        AS r(delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts)
+                           $7::bigint[], $8::int[], $9::text[], $10::text[], $11::timestamptz[])
+        AS r(delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, lease_until, claim_no, attempts,
+             order_key, order_group, due_since)
     JOIN webhooks.deliveries d ON d.event_id = r.event_id AND d.endpoint_id = r.endpoint_id
     WHERE d.status = 'pending'
     ON CONFLICT DO NOTHING
@@ -109,7 +111,7 @@ DUE = """
 """Only what is pending is due: not what is delivered already, nor what was cancelled because its event is erased."""
 
 SETTLE_LOCK = """
-    SELECT delivery_id, claim_no, attempts, trigger, resume_at FROM webhooks.due
+    SELECT delivery_id, claim_no, attempts, trigger, resume_at, blocked_at FROM webhooks.due
     WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE
 """
 
@@ -118,9 +120,10 @@ DUE_DONE = "DELETE FROM webhooks.due WHERE delivery_id = ANY($1)"
 DUE_AGAIN = """
     UPDATE webhooks.due d
     SET next_attempt_at = r.next_attempt_at, attempts = r.attempts, trigger = r.trigger, resume_at = r.resume_at,
-        due_since = NULL, lease_until = '-infinity'
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::text[], $5::timestamptz[])
-        AS r(delivery_id, next_attempt_at, attempts, trigger, resume_at)
+        blocked_at = r.blocked_at, due_since = CASE WHEN r.next_attempt_at = '9999-01-01Z' THEN d.due_since END,
+        lease_until = '-infinity'
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+        AS r(delivery_id, next_attempt_at, attempts, trigger, resume_at, blocked_at)
     WHERE d.delivery_id = r.delivery_id
 """
 
@@ -187,7 +190,17 @@ WITH_DUE = """
 It is `behind` where something is due beside replays, which are few rows at a time.
 """
 
-CLAIM = """
+CLAIMED = """
+    SELECT c.delivery_id, c.event_id, c.endpoint_id, c.stream_seq, c.claim_no, c.lease_until, c.attempts, c.trigger,
+           c.order_key, c.order_group, m.payload, m.erased_at
+    FROM claimed c
+    CROSS JOIN LATERAL (SELECT payload, erased_at FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
+    ORDER BY c.attempts > 0, c.trigger = 'replay', c.next_attempt_at
+"""
+"""Ends a statement whose `claimed` are due rows: what is to be known to send them."""
+
+CLAIM = (
+    """
     WITH want AS (
         SELECT * FROM unnest($1::uuid[], $2::int[], $5::int[]) AS w(endpoint_id, slots, replays)
     ), first AS MATERIALIZED (
@@ -221,12 +234,9 @@ CLAIM = """
         WHERE d.delivery_id = mine.delivery_id
         RETURNING d.*
     )
-    SELECT c.delivery_id, c.event_id, c.endpoint_id, c.stream_seq, c.claim_no, c.lease_until, c.attempts, c.trigger,
-           m.payload, m.erased_at
-    FROM claimed c
-    CROSS JOIN LATERAL (SELECT payload, erased_at FROM webhooks.messages WHERE event_id = c.event_id LIMIT 1) m
-    ORDER BY c.attempts > 0, c.trigger = 'replay', c.next_attempt_at
-"""
+"""  # noqa: S608 - constants
+    + CLAIMED
+)
 """What endpoints are owed now, at most so many rows each: first tries, then retries, then so many of replays.
 
 Endpoint by endpoint, because one global order would let a dead endpoint's backlog starve all others. The claim number

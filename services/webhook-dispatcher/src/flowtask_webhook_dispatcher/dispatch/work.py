@@ -42,6 +42,13 @@ class Arrival:
     on_record: bool = False
 
 
+class Place(NamedTuple):
+    """Where a parcel has its turn: after whatever has its key, or its group, and stands before it in the stream."""
+
+    key: str
+    group: str | None
+
+
 class Stage(Enum):
     """Where a parcel is in this process."""
 
@@ -55,7 +62,8 @@ class Parcel:
     """One event for one endpoint. `claim_no` is 0 until a due row stands for it, then the claim that settles it.
 
     `attempts` counts scheduled attempts made before. After `claim_until` the row may be another's. It is `WAITING` until
-    its request is about to leave. `request` is what was prepared of that, under the receiver's key of then.
+    its request is about to leave. `request` is what was prepared of that, under the receiver's key of then. One that has a
+    `place` is to be sent in order.
     """
 
     event: PublicEvent
@@ -69,6 +77,7 @@ class Parcel:
     trigger: Trigger = Trigger.SCHEDULE
     stage: Stage = Stage.WAITING
     request: Prepared | None = None
+    place: Place | None = None
 
     def prepared(self, receiver: Receiver) -> Prepared:
         """The request to a receiver that has a key, made now and kept."""

@@ -2,7 +2,14 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from flowtask_contracts.commands.webhook_secrets import EndOverlap, EndpointSecret, GetEndpointSecret, RotateSecret
+from flowtask_contracts.commands.webhook_secrets import (
+    EndOverlap,
+    EndpointSecret,
+    GetEndpointSecret,
+    GetPublicKeys,
+    PublicKeys,
+    RotateSecret,
+)
 from flowtask_contracts.commands.webhooks import (
     CreateEndpoint,
     DeleteEndpoint,
@@ -36,11 +43,15 @@ def register(answers: Answers, rules: EndpointRules) -> None:
     async def rotate(tx: AsyncSession, command: RotateSecret) -> EndpointSecret:
         return await secrets.rotate(tx, rules.keyring, command)
 
+    async def public(tx: AsyncSession, command: GetPublicKeys) -> PublicKeys:
+        return await secrets.public_keys(tx, rules.keyring, command)
+
     answers.to_prepared(CreateEndpoint, objection, create)
     answers.to_prepared(UpdateEndpoint, objection, change)
     answers.to(GetEndpoint, service.get)
     answers.to(ListEndpoints, service.page)
     answers.to(DeleteEndpoint, service.delete)
     answers.to(GetEndpointSecret, show)
+    answers.to(GetPublicKeys, public)
     answers.to(RotateSecret, rotate)
     answers.to(EndOverlap, secrets.end_overlap)

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from flowtask_contracts.commands.webhooks import RetryOn, RetryPolicy
+from flowtask_contracts.commands.webhooks import AfterLastTry, Ordering, RetryOn, RetryPolicy
 from flowtask_contracts.webhook_content import DeliveryMode
 from flowtask_kit import logs
 
@@ -21,6 +21,7 @@ from ..signing import SigningKey
 from ..transport import InvalidUrl, Target, parse_url
 from .breaker import CLOSED, Breaker
 from .content import FULL, Forms, OwnHeaders, opened
+from .keys import Sealed, signing_key
 from .patterns import matches
 from .policy import STANDARD, Policy, schedule_of
 
@@ -29,8 +30,10 @@ log = logs.get(__name__)
 _REVISION = "SELECT revision FROM webhooks.endpoint_revision"
 _CHANGED = """
     SELECT e.id, e.workspace_id, e.url, e.delivery, e.events, e.active, e.deleted_at, e.disabled_at,
-           e.secret, e.next_secret, e.next_alone_at, e.filter, e.payload, e.payload_before, e.headers,
+           e.secret, e.next_secret, e.next_alone_at, e.private_key, e.next_private_key,
+           e.filter, e.payload, e.payload_before, e.headers,
            e.retry_policy, e.retry_schedule, e.retry_on, e.rate_limit, e.rate_period_seconds, e.max_concurrency,
+           e.ordering, e.after_last_try,
            s.managed, s.failures, s.opens, s.opened_at, s.open_until
     FROM webhooks.endpoints e JOIN webhooks.endpoint_state s ON s.endpoint_id = e.id
     WHERE e.revision > $1
@@ -65,7 +68,8 @@ class Receiver:
     @property
     def managed(self) -> bool:
         """Whether only the replica that holds its lease sends, from due rows."""
-        return self.backlog or self.policy.limited or self.breaker.open_until is not None
+        policy = self.policy
+        return self.backlog or policy.limited or policy.ordered or self.breaker.open_until is not None
 
 
 class Directory:
@@ -211,11 +215,7 @@ class Directory:
 
     def _key(self, row: asyncpg.Record) -> SigningKey | None:
         try:
-            key = SigningKey.of(self._keyring.decrypt(row["id"], row["secret"]))
-            if row["next_secret"] is None:
-                return key
-            successor = SigningKey.of(self._keyring.decrypt(row["id"], row["next_secret"]))
-            return key.until(row["next_alone_at"], successor)
+            return signing_key(self._keyring, row["id"], Sealed(*(row[column] for column in Sealed._fields)))
         except CannotDecrypt as error:
             self.unreadable[row["id"]] = error.key_id
             return None
@@ -251,6 +251,8 @@ def _policy(row: asyncpg.Record) -> Policy:
         rate=row["rate_limit"],
         period=timedelta(seconds=row["rate_period_seconds"]),
         at_once=row["max_concurrency"],
+        ordering=Ordering(row["ordering"]),
+        blocks=row["after_last_try"] == AfterLastTry.BLOCK,
     )
     return STANDARD if policy == STANDARD else policy
 

@@ -9,13 +9,22 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowtask_contracts.commands.webhook_secrets import NoPreviousSecret, OverlapUnderWay
-from flowtask_contracts.commands.webhooks import Circuit, DisabledReason, Missed, RetryOn, RetryPolicy
+from flowtask_contracts.commands.webhooks import (
+    AfterLastTry,
+    Circuit,
+    DisabledReason,
+    Missed,
+    Ordering,
+    RetryOn,
+    RetryPolicy,
+    Signature,
+)
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.webhook_content import MASK, DeliveryMode, PayloadForm
 
 from ..database import Base
 from .breaker import Breaker
-from .content import Forms
+from .content import SETTLING, Forms
 from .policy import schedule_of
 
 TOLD = 1
@@ -31,6 +40,7 @@ class Endpoint(Base):
     anybody has moved it by then. Both are bound to the row and not to their column.
 
     One whose `delivery` is `poll` has no URL, and here an empty one.
+    `private_key` is of Ed25519, where the endpoint has one, and gives way to `next_private_key` when `secret` does.
 
     `headers` are encrypted, too; their names stand beside them to be shown. `payload_before` are the forms of earlier events.
     """
@@ -65,11 +75,16 @@ class Endpoint(Base):
     rate_limit: Mapped[int | None]
     rate_period_seconds: Mapped[int] = mapped_column(server_default=text("1"))
     max_concurrency: Mapped[int | None]
+    ordering: Mapped[str] = mapped_column(server_default=text("'none'"))
+    after_last_try: Mapped[str] = mapped_column(server_default=text("'skip'"))
+    ordered_since: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     next_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     next_alone_at: Mapped[datetime | None]
+    private_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    next_private_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -101,6 +116,23 @@ class Endpoint(Base):
     def forms(self, forms: Forms) -> None:
         self.payload, self.payload_before = forms.now, [[until, form] for until, form in forms.before]
 
+    def order(self, ordering: Ordering, now: datetime) -> bool:
+        """Have it sent to in another order from a little later on, when every replica knows of it.
+
+        Where projects were in order, resources were, too. True where none is kept any more: what waits for others is sent before
+        anything goes past it.
+        """
+        before = Ordering(self.ordering)
+        if ordering is before:
+            return False
+        self.ordering = ordering
+        if ordering is Ordering.NONE:
+            self.ordered_since = None
+            return True
+        if (before, ordering) != (Ordering.PROJECT, Ordering.RESOURCE):
+            self.ordered_since = now + SETTLING
+        return False
+
     @property
     def newest_secret(self) -> bytes | None:
         """What its owner takes for its secret, encrypted."""
@@ -111,27 +143,42 @@ class Endpoint(Base):
         until = self.next_alone_at
         return until if until is not None and until > now else None
 
-    def rotate_secret(self, sealed: bytes, overlap: timedelta, now: datetime) -> None:
-        """Have another secret sign, beside the present one for the overlap; without one it signs alone at once.
+    @property
+    def newest_private_key(self) -> bytes | None:
+        """The key of Ed25519 that goes on, encrypted; None where the endpoint has none."""
+        return self.private_key if self.next_private_key is None else self.next_private_key
+
+    def sign_by_ed25519(self, sealed: bytes | None) -> None:
+        """Have a key sign beside the secret from now on, or none."""
+        self.private_key, self.next_private_key = sealed, None
+
+    def rotate_secret(self, sealed: bytes, overlap: timedelta, now: datetime, private_key: bytes | None = None) -> None:
+        """Have another secret sign, and another key of Ed25519 where there is one, beside the present ones for the overlap.
+
+        Without an overlap they sign alone at once.
 
         OverlapUnderWay for a third secret: receivers are never asked to know more than two.
         """
         if not overlap:
             self.secret, self.next_secret, self.next_alone_at = sealed, None, None
+            self.private_key, self.next_private_key = private_key, None
             return
         if self.previous_secret_until(now) is not None:
             raise OverlapUnderWay
         self.secret, self.next_secret, self.next_alone_at = self.newest_secret, sealed, now + overlap
+        self.private_key, self.next_private_key = self.newest_private_key, private_key
 
     def end_overlap(self, now: datetime) -> None:
         """Have the newest secret sign alone; NoPreviousSecret when it does already."""
         if self.previous_secret_until(now) is None:
             raise NoPreviousSecret
         self.secret, self.next_secret, self.next_alone_at = self.newest_secret, None, None
+        self.private_key, self.next_private_key = self.newest_private_key, None
 
     def wipe_secrets(self) -> None:
         """Forget what has signed, and the headers; nothing is sent any more."""
         self.secret = self.next_secret = self.next_alone_at = self.headers = None
+        self.private_key = self.next_private_key = None
 
     def view(self, state: "EndpointState", now: datetime, secret: str | None = None) -> EndpointView:
         """What the owner sees; the secret only where it was just made."""
@@ -154,6 +201,10 @@ class Endpoint(Base):
             rate_limit=self.rate_limit,
             rate_period_seconds=self.rate_period_seconds,
             max_concurrency=self.max_concurrency,
+            ordering=Ordering(self.ordering),
+            after_last_try=AfterLastTry(self.after_last_try),
+            ordered_since=self.ordered_since,
+            signatures=(Signature.HMAC,) if self.private_key is None else (Signature.HMAC, Signature.ED25519),
             circuit=circuit,
             held_until=state.open_until if circuit is Circuit.OPEN else None,
             disabled_at=self.disabled_at,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flowtask_contracts.commands.webhooks import LONGEST_SCHEDULE, RetryOn, RetryPolicy
+from flowtask_contracts.commands.webhooks import LONGEST_SCHEDULE, Ordering, RetryOn, RetryPolicy
 from flowtask_contracts.errors import ErrorDetail, ValidationFailed
 
 _MINUTE, _HOUR = 60, 3600
@@ -21,13 +21,23 @@ SCHEDULES: Mapping[RetryPolicy, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`waits` before the second try, the third, and so on; `rate` attempts within any `period`; `at_once` under way."""
+    """`waits` before the second try, the third, and so on; `rate` attempts within any `period`; `at_once` under way.
+
+    `ordering` says what goes one after another; with `blocks`, what is given up holds up what comes after it.
+    """
 
     waits: tuple[timedelta, ...] = tuple(timedelta(seconds=each) for each in SCHEDULES[RetryPolicy.STANDARD])
     retry_on: RetryOn = RetryOn.SERVER
     rate: int | None = None
     period: timedelta = timedelta(seconds=1)
     at_once: int | None = None
+    ordering: Ordering = Ordering.NONE
+    blocks: bool = False
+
+    @property
+    def ordered(self) -> bool:
+        """Whether anything goes one after another. Then one replica alone sends, too."""
+        return self.ordering is not Ordering.NONE
 
     @property
     def limited(self) -> bool:

@@ -72,8 +72,8 @@ def hold(*which: ColumnElement[bool]) -> Select[UUID]:
 
 def with_secrets(after: UUID | None, limit: int) -> Select[Endpoint]:
     """Endpoints that have something encrypted, by id, from above a given one, locked against other writes."""
-    some = (Endpoint.secret.is_not(None), Endpoint.next_secret.is_not(None), Endpoint.headers.is_not(None))
-    statement = select(Endpoint).where(or_(*some))
+    sealed = (Endpoint.secret, Endpoint.next_secret, Endpoint.headers, Endpoint.private_key, Endpoint.next_private_key)
+    statement = select(Endpoint).where(or_(*(column.is_not(None) for column in sealed)))
     if after is not None:
         statement = statement.where(Endpoint.id > after)
     return statement.order_by(Endpoint.id).limit(limit).with_for_update(key_share=True)
@@ -86,16 +86,18 @@ def hold_ended(now: datetime) -> Select[UUID]:
 
 def wipe_ended(endpoint_ids: Collection[UUID], now: datetime, revision: int) -> tuple[Update, ...]:
     """Forget the secrets whose overlap is over, and what versions that knew of less left to deleted endpoints."""
-    nothing, held = {"next_secret": null(), "next_alone_at": null()}, Endpoint.id.in_(endpoint_ids)
+    nothing = {"next_secret": null(), "next_alone_at": null(), "next_private_key": null()}
+    held = Endpoint.id.in_(endpoint_ids)
+    newest = func.coalesce(Endpoint.next_private_key, Endpoint.private_key)
     ended = update(Endpoint).where(held, Endpoint.next_alone_at <= now, Endpoint.deleted_at.is_(None))
     gone = update(Endpoint).where(held, _left_behind())
-    return ended.values(secret=Endpoint.next_secret, revision=revision, **nothing), gone.values(
-        secret=null(), headers=null(), **nothing
+    return ended.values(secret=Endpoint.next_secret, private_key=newest, revision=revision, **nothing), gone.values(
+        secret=null(), headers=null(), private_key=null(), **nothing
     )
 
 
 def _left_behind() -> ColumnElement[bool]:
-    some = Endpoint.next_secret.is_not(None) | Endpoint.headers.is_not(None)
+    some = Endpoint.next_secret.is_not(None) | Endpoint.headers.is_not(None) | Endpoint.private_key.is_not(None)
     return Endpoint.deleted_at.is_not(None) & some
 
 

@@ -18,7 +18,7 @@ from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.database.engine import create_database
 from flowtask_kit.service.cli import outage_ends_the_process
 
-from ..keyring import CannotDecrypt, KeyRing, key_of
+from ..keyring import PRIVATE_KEY, CannotDecrypt, KeyRing, key_of
 from ..settings import DispatcherSettings
 from . import queries
 from .models import Endpoint
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it nowhere else
 
 BATCH = 500
-_SEALED = {"secret": "secret", "next_secret": "secret", "headers": "headers"}
+_SEALED = {
+    "secret": "secret",
+    "next_secret": "secret",
+    "headers": "headers",
+    "private_key": PRIVATE_KEY,
+    "next_private_key": PRIVATE_KEY,
+}
 """The columns with something encrypted, and what that is."""
 
 

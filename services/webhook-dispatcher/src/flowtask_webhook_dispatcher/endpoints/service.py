@@ -13,7 +13,9 @@ from flowtask_contracts.commands.webhooks import (
     Endpoints,
     GetEndpoint,
     ListEndpoints,
+    Ordering,
     RetryPolicy,
+    Signature,
     UpdateEndpoint,
 )
 from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
@@ -25,7 +27,7 @@ from flowtask_kit.cursors import cursor_id
 from flowtask_kit.ids import new_id, utc_now
 
 from ..erasure.queries import is_erased
-from ..keyring import CannotDecrypt, KeyRing, new_secret
+from ..keyring import CannotDecrypt, KeyRing, new_secret, sealed_private_key
 from ..transport import Admission
 from . import content, patterns, policy, queries
 from .errors import EndpointNotFound, SecretUnreadable, TooManyEndpoints, WorkspaceIsErased
@@ -100,7 +102,11 @@ def _made(rules: EndpointRules, command: CreateEndpoint, secret: str) -> Endpoin
         rate_limit=command.rate_limit,
         rate_period_seconds=command.rate_period_seconds,
         max_concurrency=command.max_concurrency,
+        ordering=command.ordering,
+        after_last_try=command.after_last_try,
+        ordered_since=None if command.ordering is Ordering.NONE else now,
         secret=rules.keyring.encrypt(endpoint_id, secret),
+        private_key=sealed_private_key(rules.keyring, endpoint_id) if Signature.ED25519 in command.signatures else None,
         created_by=command.created_by,
         created_at=now,
         updated_at=now,
@@ -150,6 +156,8 @@ async def change(
         kind = command.retry_policy or RetryPolicy(endpoint.retry_policy)
         endpoint.retry_policy, endpoint.retry_schedule = kind, policy.check(kind, _waits(command, endpoint, kind))
     _change_content(rules, command, endpoint, now)
+    _change_signatures(rules, command, endpoint)
+    state.managed |= endpoint.order(command.ordering or Ordering(endpoint.ordering), now)
     for name in _TAKEN_AS_THEY_ARE & named:
         value = getattr(command, name)
         if value is not None or name in _MAY_BE_TAKEN_AWAY:
@@ -189,8 +197,16 @@ def _change_content(rules: EndpointRules, command: UpdateEndpoint, endpoint: End
         endpoint.headers, endpoint.header_names = headers
 
 
+def _change_signatures(rules: EndpointRules, command: UpdateEndpoint, endpoint: Endpoint) -> None:
+    """A key of Ed25519 is made where there is to be one and is none, and forgotten where there is to be none."""
+    wanted = command.signatures
+    if wanted is not None and (Signature.ED25519 in wanted) is (endpoint.private_key is None):
+        by_ed25519 = Signature.ED25519 in wanted
+        endpoint.sign_by_ed25519(sealed_private_key(rules.keyring, endpoint.id) if by_ed25519 else None)
+
+
 _MAY_BE_TAKEN_AWAY = frozenset({"description", "filter", "rate_limit", "max_concurrency"})
-_TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds"}
+_TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds", "after_last_try"}
 
 
 def _waits(command: UpdateEndpoint, endpoint: Endpoint, kind: RetryPolicy) -> Sequence[int] | None:

@@ -45,6 +45,8 @@ def end_endpoints(workspace_id: UUID, revision: int, now: datetime) -> Update:
             secret=None,
             next_secret=None,
             next_alone_at=None,
+            private_key=None,
+            next_private_key=None,
             events=[],
             deleted_at=func.coalesce(Endpoint.deleted_at, now),
             revision=revision,

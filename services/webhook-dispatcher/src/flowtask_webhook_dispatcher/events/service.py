@@ -20,6 +20,7 @@ from flowtask_kit.cursors import cursor_id
 
 from ..deliveries import queries as delivery_queries
 from ..deliveries.errors import EventNotFound
+from ..deliveries.service import with_standing
 from ..dispatch.payload import PublicEvent
 from ..endpoints import patterns
 from . import queries
@@ -55,7 +56,7 @@ async def get(tx: AsyncSession, command: GetEvent) -> EventDetail:
         raise EventNotFound
     asked = ListDeliveries(workspace_id=command.workspace_id, event_id=command.event_id, limit=DELIVERIES_SHOWN)
     rows = (await tx.execute(delivery_queries.deliveries(asked, None))).all()
-    views = (delivery.view(due_at) for delivery, due_at in rows[:DELIVERIES_SHOWN])
+    views = (delivery.view(*standing) for delivery, standing in map(with_standing, rows[:DELIVERIES_SHOWN]))
     shown = fitting(views, _DELIVERIES_BYTES)
     return EventDetail(
         id=message.event_id,

@@ -140,9 +140,12 @@ def messages(event_ids: Collection[UUID]) -> TextClause:
 
 
 def hold(endpoint_id: UUID, event_ids: Collection[UUID]) -> TextClause:
-    """The deliveries of these events, locked."""
+    """The deliveries of these events, locked, and which of them hold up others, so that their owner has to decide."""
     return text("""
-        SELECT event_id, status, attempts FROM webhooks.deliveries
+        SELECT event_id, status, attempts, EXISTS (
+            SELECT FROM webhooks.due u WHERE u.delivery_id = d.delivery_id AND u.blocked_at IS NOT NULL
+        ) AS blocks
+        FROM webhooks.deliveries d
         WHERE event_id = ANY (:events) AND endpoint_id = :endpoint ORDER BY event_id FOR UPDATE
     """).bindparams(_events(event_ids), endpoint=endpoint_id)
 

@@ -90,7 +90,7 @@ async def _send(tx: AsyncSession, replay: Replay, events: Sequence[UUID]) -> int
     for message in await tx.execute(queries.messages(events)):
         delivery = known.get(message.event_id)
         was = Replayed.MISSING.value if delivery is None else delivery.status
-        if was in replay.statuses:
+        if was in replay.statuses and not (delivery is not None and delivery.blocks):
             attempts = 0 if delivery is None else delivery.attempts
             identity = delivery_id(message.event_id, replay.endpoint_id)
             rows.append(

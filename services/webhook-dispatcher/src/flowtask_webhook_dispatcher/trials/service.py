@@ -22,6 +22,7 @@ from ..dispatch.work import Result
 from ..endpoints import patterns
 from ..endpoints.content import OwnHeaders, opened
 from ..endpoints.errors import NothingIsSent, SecretUnreadable
+from ..endpoints.keys import Sealed, signing_key
 from ..endpoints.models import Endpoint
 from ..endpoints.policy import STANDARD
 from ..endpoints.service import EndpointRules, endpoint_of
@@ -190,11 +191,15 @@ def _matches(endpoint: Endpoint, event: PublicEvent) -> bool:
 
 def _key(keyring: KeyRing, endpoint: Endpoint) -> SigningKey:
     """What signs its webhooks now, in an overlap both secrets."""
+    sealed = Sealed(
+        endpoint.secret or b"",
+        endpoint.private_key,
+        endpoint.next_secret,
+        endpoint.next_private_key,
+        endpoint.next_alone_at,
+    )
     try:
-        key = SigningKey.of(keyring.decrypt(endpoint.id, endpoint.secret or b""))
-        if endpoint.next_secret is None or endpoint.next_alone_at is None:
-            return key
-        return key.until(endpoint.next_alone_at, SigningKey.of(keyring.decrypt(endpoint.id, endpoint.next_secret)))
+        return signing_key(keyring, endpoint.id, sealed)
     except CannotDecrypt as error:
         raise SecretUnreadable from error
 

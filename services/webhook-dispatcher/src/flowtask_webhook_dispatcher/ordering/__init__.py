@@ -1,0 +1,1 @@
+"""What is held up at ordered endpoints, and going on without it."""
