@@ -36,6 +36,8 @@ def before_call(_context: schemathesis.HookContext, case: Any, _kwargs: dict[str
         case.headers.pop("X-FlowTask-Workspace", None)  # a key has one workspace, and takes no other's name
         _come_home(case)
         if isinstance(case.body, dict):
+            if case.operation.label == "POST /webhooks":  # a URL is for those who are sent to, and only for them
+                case.body |= {"delivery": "push", "url": case.body.get("url") or "https://example.com"}
             _keep_rules_of_bodies(case.body)
         if case.query:
             _keep_rules(case, case.query)
@@ -50,8 +52,6 @@ def _come_home(case: Any) -> None:
 
 
 def _keep_rules_of_bodies(body: dict[str, Any]) -> None:
-    if "delivery" in body or body.get("url", "") is None:
-        body |= {"delivery": "push", "url": body.get("url") or "https://example.com"}  # what is polled has no URL
     if "url" in body:
         body["url"] = f"https://example.com/{quote(body['url'].partition('://')[2])[:1000]}"  # most names are no host
     if body.get("expiresAt"):
