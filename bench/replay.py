@@ -8,6 +8,7 @@ runs to its end while the dispatcher is killed twice. Ends with 1 when a bar is 
 
 import argparse
 import asyncio
+import signal
 import statistics
 import sys
 import tempfile
@@ -197,10 +198,10 @@ async def measure(found: World, options: argparse.Namespace) -> bool:
     for number in range(options.pairs):
         for replaying in (True, False) if number % 2 else (False, True):
             await bench.stretch(replaying=replaying)
+    judged = _judge_pace(bench.findings)
     begun = time.monotonic()
     last = await bench.to_the_end()
     print(f"  the rest, {last['total']:,}, took {time.monotonic() - begun:.0f} s with two kills", flush=True)
-    judged = _judge_pace(bench.findings)
     return await _judge_counts(found, bench, mine.endpoints[0], options) and (judged or options.quick)
 
 
@@ -220,7 +221,8 @@ def _judge_pace(findings: Findings) -> bool:
         met &= ratio <= MOST_TIMES
     slowest = max(findings.cancels, default=0.0)
     print(
-        f"  bar: cancelled after {slowest:.2f} s at most (at most {MOST_CANCEL_SECONDS:g}), later arrivals {findings.late}"
+        f"  bar: cancelled after {slowest:.2f} s at most (at most {MOST_CANCEL_SECONDS:g}), later arrivals {findings.late}",
+        flush=True,
     )
     return met and slowest <= MOST_CANCEL_SECONDS and not findings.late
 
@@ -248,6 +250,9 @@ async def _judge_counts(found: World, bench: Bench, endpoint: UUID, options: arg
 
 async def run(options: argparse.Namespace) -> bool:
     """Start everything in a temporary folder, measure, end it."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that everything is put away
     with (
         tempfile.TemporaryDirectory(prefix="flowtask-bench-") as folder,
         running(Path(folder) / "home", doors=2, timeout=1.5 if options.quick else 5.0) as (stack, receiver),
@@ -268,7 +273,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.deliveries, options.pairs, options.seconds = 3000, 1, 1.0
-    raise SystemExit(0 if uvloop.run(run(options)) else 1)
+    try:
+        met = uvloop.run(run(options))
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    raise SystemExit(0 if met else 1)
 
 
 if __name__ == "__main__":

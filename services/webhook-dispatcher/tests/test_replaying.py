@@ -81,10 +81,10 @@ def update(ask, workspace):
 def remember(pool, workspace, cloud_event):
     """Events of an hour ago as they are on record, with deliveries of a status to an endpoint, or without any."""
 
-    async def make(endpoint, number, status=None, kind="task.created", **more):
+    async def make(endpoint, number, status=None, kind="task.created", age=timedelta(hours=1), **more):
         from flowtask_webhook_dispatcher.deliveries.identity import delivery_id, first_id_of  # noqa: PLC0415
 
-        begin = first_id_of(utc_now() - timedelta(hours=1)).int
+        begin = first_id_of(utc_now() - age).int
         events = [
             type(new_id())(int=begin | (0x7 << 76) | (0x2 << 62) | uuid4().int & (1 << 60) - 1) for _ in range(number)
         ]
@@ -426,3 +426,54 @@ async def test_live_traffic_and_retries_go_before_a_replay(
         assert place - passed < 60, "it did not wait for the rest of the replay"
     await cancel(begun)
     await ended(begun, "cancelled")
+
+
+async def test_what_is_past_its_age_is_not_taken_for_missing(serve, subscribe, remember, plan, sql):
+    await serve(**QUICK)
+    endpoint = await subscribe("http://127.0.0.1:1/")
+    await remember(endpoint, 3, age=timedelta(days=31))
+    await remember(endpoint, 2)
+    planned = await plan(endpoint, since=utc_now() - timedelta(days=60), statuses=("missing",))
+    assert planned.total == 2
+    assert utc_now() - planned.since < timedelta(days=30, minutes=1), "the answer tells from when on"
+    assert await sql("SELECT count(*) FROM webhooks.messages") == [(5,)]
+
+
+async def test_what_is_gone_before_its_turn_is_skipped_and_counted(
+    serve, receive, subscribe, remember, replay, ended, until, pool
+):
+    await serve(**QUICK)
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url, rate_limit=10, rate_period_seconds=1)
+    await remember(endpoint, 320, "failed")
+    begun = await replay(endpoint, statuses=("failed",))
+    await until(lambda: receiver.requests)
+    gone = await pool.fetch(  # as when the partition of their day is dropped
+        "DELETE FROM webhooks.deliveries d WHERE NOT EXISTS (SELECT FROM webhooks.due u WHERE u.event_id = d.event_id)"
+        " AND status = 'failed' RETURNING 1"
+    )
+    assert gone
+    await pool.execute("UPDATE webhooks.endpoints SET rate_limit = NULL")
+    await pool.execute("UPDATE webhooks.endpoint_revision SET revision = revision + 1")
+    await pool.execute("UPDATE webhooks.endpoints SET revision = (SELECT revision FROM webhooks.endpoint_revision)")
+    over = await ended(begun)
+    assert (over.total, over.failed) == (320, 0)
+    assert over.skipped == len(gone)
+    assert over.delivered == 320 - len(gone) == len(set(receiver.ids()))
+
+
+async def test_another_replica_goes_on_with_the_replay_of_one_that_was_killed(
+    spawn, receive, subscribe, remember, replay, ended, until, rows_of
+):
+    receiver = await receive()
+    first = await spawn(FLOWTASK_CRASHPOINTS="dispatcher.replaying:3", FLOWTASK_WEBHOOKS_TIMEOUT_SECONDS="1")
+    endpoint = await subscribe(receiver.url)
+    events = await remember(endpoint, 700, "failed")
+    begun = await replay(endpoint, statuses=("failed",))
+    await until(lambda: not first.running)
+    second = await spawn(FLOWTASK_WEBHOOKS_TIMEOUT_SECONDS="1")
+    over = await ended(begun)
+    assert second.running
+    assert (over.total, over.delivered, over.failed, over.skipped) == (700, 700, 0, 0)
+    assert set(receiver.ids()) == set(map(str, events))
+    assert {row["status"] for row in await rows_of("deliveries")} == {"delivered"}

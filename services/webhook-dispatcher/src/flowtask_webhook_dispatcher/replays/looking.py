@@ -19,7 +19,7 @@ from ..filters.compiling import compiled
 from . import queries
 from .models import Replay
 
-LOOKED_AT = 2000
+LOOKED_AT = 500
 COUNTED = 20_000
 JUDGED = 300
 """Events at a time: to send, to count, and where a filter has to read them."""

@@ -14,7 +14,7 @@ from flowtask_contracts.commands.webhook_replays import Replayed, ReplayStatus, 
 
 from ..database import Base
 
-WINDOW = 200
+WINDOW = 50
 """Deliveries of a replay that are due at a time; the rest is not even a row."""
 
 _OPEN = (ReplayStatus.COUNTING, ReplayStatus.RUNNING, ReplayStatus.CANCELLING)

@@ -164,7 +164,8 @@ SEND = text("""
         FROM sent WHERE was = 'missing' ON CONFLICT DO NOTHING
     ), again AS (
         UPDATE webhooks.deliveries d SET status = 'pending' FROM sent
-        WHERE d.event_id = sent.event_id AND d.endpoint_id = :endpoint AND d.status <> 'delivered' AND was <> 'missing'
+        WHERE d.event_id = ANY (CAST(:events AS uuid[])) AND d.event_id = sent.event_id AND d.endpoint_id = :endpoint
+            AND d.status <> 'delivered' AND was <> 'missing'
     ), due AS (
         INSERT INTO webhooks.due (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, attempts, trigger)
         SELECT delivery_id, event_id, CAST(:endpoint AS uuid), stream_seq, CAST(:now AS timestamptz), 1, 'replay' FROM sent ORDER BY delivery_id
@@ -173,7 +174,10 @@ SEND = text("""
     INSERT INTO webhooks.replay_items (replay_id, event_id, delivery_id, was, attempts)
     SELECT CAST(:replay AS uuid), event_id, delivery_id, was, attempts FROM sent
 """)
-"""Have deliveries attempted now, once. What is delivered stays that; the others are pending meanwhile."""
+"""Have deliveries attempted now, once. What is delivered stays that; the others are pending meanwhile.
+
+`event_id = ANY` here and below, beside the join, has only the partitions of these events looked into.
+"""
 
 UNDER_WAY = text("SELECT count(*) FROM webhooks.replay_items WHERE replay_id = :replay")
 
@@ -207,10 +211,12 @@ WITHDRAW = text("""
         DELETE FROM webhooks.due u USING waiting w WHERE u.delivery_id = w.delivery_id
     ), unmade AS (
         DELETE FROM webhooks.deliveries d USING waiting w
-        WHERE d.event_id = w.event_id AND d.endpoint_id = :endpoint AND w.was = 'missing' AND d.attempts = 0
+        WHERE d.event_id = ANY (ARRAY(SELECT event_id FROM waiting)) AND d.event_id = w.event_id
+            AND d.endpoint_id = :endpoint AND w.was = 'missing' AND d.attempts = 0
     ), restored AS (
         UPDATE webhooks.deliveries d SET status = w.was FROM waiting w
-        WHERE d.event_id = w.event_id AND d.endpoint_id = :endpoint AND w.was <> 'missing' AND d.status = 'pending'
+        WHERE d.event_id = ANY (ARRAY(SELECT event_id FROM waiting)) AND d.event_id = w.event_id
+            AND d.endpoint_id = :endpoint AND w.was <> 'missing' AND d.status = 'pending'
     )
     DELETE FROM webhooks.replay_items i USING waiting w WHERE i.replay_id = :replay AND i.event_id = w.event_id
 """)

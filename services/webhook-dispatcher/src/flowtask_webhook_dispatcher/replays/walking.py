@@ -17,7 +17,7 @@ from ..endpoints.models import Endpoint, EndpointState
 from . import looking, queries
 from .models import WINDOW, Came, Replay
 
-PACE = timedelta(seconds=0.2)
+PACE = timedelta(seconds=0.1)
 """Between two steps of a replay."""
 
 RESTING = timedelta(seconds=1)
