@@ -25,6 +25,8 @@ from tests.e2e.receivers import Receiver
 from flowtask_local.services import AT_FULL_SPEED
 from flowtask_local.stack import Stack
 
+from .webhooks import cpu
+
 REPLICAS = 3
 WRITERS = 32
 FAILING = 0.3
@@ -192,12 +194,19 @@ async def drain(stack: Stack, client: httpx2.AsyncClient, options: argparse.Name
             await asyncio.to_thread(each.terminate)
         await write(client, tasks, options.drain)
         await asyncio.to_thread(dispatchers[0].start)
+        await receiver.until(lambda: bool(receiver.requests))
+        pids = {"dispatcher": dispatchers[0].pid, "PostgreSQL": stack.postgres.pid, "NATS": stack.nats.pid}
+        known = {name: pid for name, pid in pids.items() if pid is not None}
+        used = cpu.readings(known)
         accounts, everything = Accounts(receiver), len(tasks) * options.drain
         whole = await until(accounts, {"/drain": everything}, options.deadline)
+        spent = cpu.used_since(used, known)
         times = sorted(request.at for request in receiver.requests)
         seconds = times[-1] - times[0]
         wrong = accounts.out_of_order("/drain")
         print(f"  drained {len(times)} to {len(tasks)} keys in {seconds:.1f} s: {len(times) / seconds:.0f} events/s")
+        told = ", ".join(f"{name} {each / everything * 1e6:.0f}" for name, each in spent.items())
+        print(f"  CPU for a delivery, us: {told}")
         print(f"  drained out of order {wrong}", flush=True)
         return whole and not wrong
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import os
+import signal
 
 import pytest
 
@@ -56,6 +58,23 @@ async def test_a_message_that_was_not_given_is_doubted(floor, publish, until, gr
     floor.want(7)
     await until(lambda: grown)
     assert floor.doubted
+    assert await floor.end() == 1
+
+
+async def test_the_end_is_not_told_while_the_server_does_not_answer_and_nor_is_the_floor_then(
+    floor, publish, until, nats_server
+):
+    await publish()
+    floor.want(0)
+    await until(lambda: floor.known is not None)
+    os.kill(nats_server.pid, signal.SIGSTOP)
+    try:
+        assert await floor.end() is None
+        assert floor.known is None
+    finally:
+        os.kill(nats_server.pid, signal.SIGCONT)
+    floor.want(0)
+    await until(lambda: floor.known is not None)
     assert await floor.end() == 1
 
 

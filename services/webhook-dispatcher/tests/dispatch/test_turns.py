@@ -114,6 +114,15 @@ async def test_nothing_has_its_turn_while_it_is_not_known_how_far_the_stream_is_
     assert await turn(endpoint) == [1]
 
 
+async def test_an_endpoint_waits_while_it_cannot_be_told_whether_its_rows_are_of_this_stream(wait, turn, level):
+    endpoint = new_id()
+    await wait(endpoint, [(1, "a", None), (9, "a", None)])
+    level.known, level.last = 1, None
+    assert await turn(endpoint) == []
+    level.last = 9
+    assert await turn(endpoint) == [1]
+
+
 async def test_two_replicas_that_both_believe_to_hold_the_lease_do_not_both_send(wait, turn, level):
     endpoint = new_id()
     level.known = 1000

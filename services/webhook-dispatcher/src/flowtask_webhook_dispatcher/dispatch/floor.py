@@ -14,7 +14,7 @@ from flowtask_kit.outages import is_outage
 log = logs.get(__name__)
 
 EVERY_SECONDS = 0.2
-_PATIENCE = 2.0
+_PATIENCE, _LITTLE_PATIENCE = 2.0, 0.5
 
 
 class Floor:
@@ -57,11 +57,22 @@ class Floor:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def end(self) -> int | None:
-        """The last sequence number of the stream, asked now; None if it cannot be told."""
-        if not self._bus.connected:
+        """The last sequence number of the stream, asked now; None if it cannot be told. Then the floor is not known any more.
+
+        So nobody asks again, and waits for an answer, before the server answers something.
+        """
+        info = None
+        if self._bus.connected:
+            try:
+                info = await self._ask(f"STREAM.INFO.{self._stream}", _LITTLE_PATIENCE)
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                log.info("the end of the stream cannot be told", error=repr(error))
+        if info is None:
+            self.known = None
             return None
-        info = await self._ask(f"STREAM.INFO.{self._stream}")
-        return None if info is None else int(info["state"]["last_seq"])
+        return int(info["state"]["last_seq"])
 
     async def _look(self) -> None:
         wanted, self._wanted = self._wanted, 0
@@ -76,11 +87,11 @@ class Floor:
     def _forget(self) -> None:
         self.known = None
 
-    async def _ask(self, what: str) -> dict[str, Any] | None:
+    async def _ask(self, what: str, patience: float = _PATIENCE) -> dict[str, Any] | None:
         """The server's answer; None if it is a refusal."""
         client = self._bus.client
         assert client is not None
-        message = await client.request(f"$JS.API.{what}", b"", timeout=_PATIENCE)
+        message = await client.request(f"$JS.API.{what}", b"", timeout=patience)
         answer: dict[str, Any] = orjson.loads(message.data)
         if "error" in answer:
             log.warning("it cannot be told how far the stream is on record", asked=what, error=answer["error"])

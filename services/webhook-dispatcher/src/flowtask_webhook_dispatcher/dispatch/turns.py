@@ -94,7 +94,11 @@ class Turns:
             return
         self._lines = {each: line for each, line in self._lines.items() if each in endpoints}
         for each in endpoints:
-            if each not in self._lines and await self._of_this_stream(connection, each, floor):
+            if (
+                self._floor.known is not None
+                and each not in self._lines
+                and await self._of_this_stream(connection, each, floor)
+            ):
                 self._lines[each] = _Line(floor)
         if self._lines:
             await self._look_at_arrivals(connection, floor)
