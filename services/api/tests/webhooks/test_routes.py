@@ -314,7 +314,8 @@ async def test_a_replay_is_counted_by_a_dry_run_and_begun_without_it(client, acc
     dispatcher.answers |= {"count-replay": PLANNED, "start-replay": REPLAY}
     asked = {"since": "2026-11-22T10:00:00Z", "statuses": ["failed", "missing"], "events": ["task.*"]}
     planned = await client.post(f"{WEBHOOK}/replay?dryRun=true", json=asked)
-    assert (planned.status_code, planned.json()["data"]) == (200, PLANNED)
+    assert (planned.status_code, planned.json()["data"]) == (202, PLANNED)
+    assert "location" not in planned.headers
     wanted = {"endpointId": ENDPOINT["id"]} | asked
     said = dispatcher.last
     assert {name: said[name] for name in wanted} == wanted | {"since": "2026-11-22T10:00:00.000Z"}
@@ -328,7 +329,7 @@ async def test_a_replay_is_counted_by_a_dry_run_and_begun_without_it(client, acc
 
 async def test_what_was_missed_is_recovered_without_saying_more(client, dispatcher):
     dispatcher.answers |= {"count-replay": PLANNED, "start-replay": {**REPLAY, "recovery": True}}
-    assert (await client.post(f"{WEBHOOK}/recover?dryRun=true")).status_code == 200
+    assert (await client.post(f"{WEBHOOK}/recover?dryRun=true")).status_code == 202
     assert (dispatcher.last["recovery"], dispatcher.last["since"]) == (True, None)
     assert (await client.post(f"{WEBHOOK}/recover")).json()["data"]["recovery"] is True
     assert (await client.post(f"{WEBHOOK}/recover", json={"since": "2026-11-22T10:00:00Z"})).status_code == 202
