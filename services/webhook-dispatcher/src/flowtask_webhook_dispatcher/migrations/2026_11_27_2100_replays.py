@@ -29,7 +29,8 @@ FINE = sa.text("""
 
 
 def upgrade() -> None:
-    op.add_column("endpoint_state", sa.Column("missed_since", sa.DateTime(timezone=True), nullable=True), schema=SCHEMA)
+    missed_since = sa.Column("missed_since", sa.DateTime(timezone=True), nullable=True)
+    op.add_column("endpoint_state", missed_since, schema=SCHEMA, if_not_exists=True)
     _tables()
     with op.get_context().autocommit_block():
         op.execute("SET statement_timeout = 0")
@@ -63,13 +64,16 @@ def _tables() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_replays"),
         schema=SCHEMA,
+        if_not_exists=True,
     )
     for name, columns, unique, where in (
         ("ix_replays_workspace_id", ["workspace_id", "id"], False, None),
         ("ix_replays_due_at", ["due_at"], False, UNFINISHED),
         ("uq_replays_unfinished", ["endpoint_id"], True, UNFINISHED),
     ):
-        op.create_index(name, "replays", columns, unique=unique, schema=SCHEMA, postgresql_where=where)
+        op.create_index(
+            name, "replays", columns, unique=unique, schema=SCHEMA, postgresql_where=where, if_not_exists=True
+        )
     op.create_table(
         "replay_items",
         sa.Column("replay_id", sa.Uuid(), nullable=False),
@@ -85,6 +89,7 @@ def _tables() -> None:
             ondelete="CASCADE",
         ),
         schema=SCHEMA,
+        if_not_exists=True,
     )
 
 
