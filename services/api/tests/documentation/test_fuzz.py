@@ -48,6 +48,7 @@ OF_ANY_ENDPOINT = {
     "send-test": SENT_TEST,
     "poll-endpoint": {"items": [], "nextCursor": "AAAA", "hasMore": False},
     "send-test-to": SENT_TEST,
+    "get-endpoint-public-keys": {"keys": []},
     "get-endpoint-secret": SECRET,
     "rotate-endpoint-secret": SECRET,
     "try-filter": {"examined": 0, "matched": 0, "items": []},

@@ -162,6 +162,7 @@ async def _names(sql, statement):
         "attempt-counts",
         "ended-secrets",
         "expired-deliveries",
+        "failing-webhooks",
         "partitions",
         "retention",
         "unpolled-deliveries",
@@ -183,7 +184,8 @@ def test_operators_list_the_jobs_and_run_one(settings):
     assert "never run" in call("jobs").stdout
     assert call("run-job", "retention").stdout == "retention: done\n"
     lines = call("jobs").stdout.splitlines()
-    names = ["partitions", "retention", "expired-deliveries", "attempt-counts", "ended-secrets", "unpolled-deliveries"]
+    of_history = ["partitions", "retention", "expired-deliveries"]
+    names = [*of_history, "attempt-counts", "ended-secrets", "unpolled-deliveries", "failing-webhooks"]
     assert [line.split()[0] for line in lines] == ["JOB", *names]
     assert "20 0 * * *" in lines[2]
     assert "done" in lines[2]
