@@ -1,6 +1,6 @@
 import time
 
-from flowtask_webhook_dispatcher.dispatch.load import KEPT_SECONDS, Load, spent_by_this_thread
+from flowtask_webhook_dispatcher.dispatch.load import KEPT_SECONDS, LIVE_SECONDS, Load, spent_by_this_thread
 
 
 def test_a_process_is_short_when_it_was_busy_all_the_time_and_for_a_while_after():
@@ -38,3 +38,14 @@ def test_the_clock_counts_what_this_thread_does():
     before = spent()
     time.sleep(0.05)
     assert spent() - before < busy
+
+
+def test_events_that_came_in_count_for_a_second():
+    now = 0.0
+    load = Load(lambda: now, lambda: 0.0)
+    assert not load.live
+    load.heard()
+    now = LIVE_SECONDS - 0.01
+    assert load.live
+    now = LIVE_SECONDS + 0.01
+    assert not load.live

@@ -87,7 +87,7 @@ async def make_replica(pool, level):
         guard = Guard(directory, recorder.put, Rules(), each=each)
         lanes = Lanes(send, lambda endpoint: retrier.freed(endpoint), guard.at_once, total=512)  # noqa: PLW0108
         loop = asyncio.get_running_loop()
-        pacing = Pacing(guard.at_once, lanes, loop.time, total=64, rate=1000, short=lambda: False)
+        pacing = Pacing(guard.at_once, lanes, loop.time, total=64, rate=1000, spare=lambda: False)
         seconds = timedelta(seconds=claim)
         retrier = Retrier(pool, directory, guard, lanes, recorder, Turns(level), claim=seconds, pacing=pacing)
         tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(retrier.run())]

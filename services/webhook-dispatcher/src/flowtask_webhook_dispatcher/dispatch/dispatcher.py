@@ -109,7 +109,7 @@ class Dispatcher:
             asyncio.get_running_loop().time,
             total=max(1, settings.webhooks_concurrency // 8),
             rate=settings.webhooks_replay_rate,
-            short=lambda: load.short,
+            spare=lambda: load.short or load.live,
         )
         floor = Floor(self._resources.bus, DISPATCHER_INTAKE, lambda: retrier.wake())  # noqa: PLW0108 - made below
         retrier = Retrier(pool, self._directory, guard, lanes, recorder, Turns(floor), claim=claim, pacing=pacing)

@@ -128,6 +128,7 @@ class Intake:
 
     async def _take(self, messages: Sequence[Pulled]) -> None:
         """Accept what can be read, keep the rest apart; nothing is accepted if the database cannot be read."""
+        self._load.heard()
         read, unreadable = _read(messages)
         still_ours = {event.id for _, event in read if event.id in self._in_hand}
         try:

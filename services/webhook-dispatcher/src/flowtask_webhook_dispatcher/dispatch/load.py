@@ -1,4 +1,6 @@
-"""Whether this process itself is what is short: then putting work off would only make more of it."""
+"""What this process is busy with: whether it is itself what is short, so that putting work off would only make more of it, and
+whether events come in.
+"""
 
 import os
 import time
@@ -7,6 +9,8 @@ from collections.abc import Callable
 BUSY = 0.75
 """Share of the time above which it is short."""
 KEPT_SECONDS = 0.5
+LIVE_SECONDS = 1.0
+"""How long after an event it is taken that more come."""
 _SCHEDSTAT = "/proc/thread-self/schedstat"
 
 
@@ -32,6 +36,7 @@ class Load:
         self._spent = spent
         self._at, self._had = clock(), spent()
         self._short_until = 0.0
+        self._live_until = 0.0
 
     def look(self) -> None:
         """To be called every now and then, in the thread that it is about."""
@@ -39,6 +44,15 @@ class Load:
         if now > self._at and (has - self._had) / (now - self._at) > BUSY:
             self._short_until = now + KEPT_SECONDS
         self._at, self._had = now, has
+
+    def heard(self) -> None:
+        """Events came in."""
+        self._live_until = self._clock() + LIVE_SECONDS
+
+    @property
+    def live(self) -> bool:
+        """Whether events have come in lately, whose deliveries nothing else should hold up."""
+        return self._clock() < self._live_until
 
     @property
     def short(self) -> bool:

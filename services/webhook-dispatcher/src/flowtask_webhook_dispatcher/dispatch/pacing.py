@@ -7,13 +7,13 @@ from .lanes import Lanes
 from .work import Parcel, Stage
 
 SLOWER = 5
-"""Times slower while this process is busy all the time."""
+"""Times slower while events come in, or this process is busy all the time."""
 
 
 class Pacing:
     """Half of an endpoint's places at most (`at_once`), `total` in all, and none while live traffic waits for one there.
 
-    They begin evenly, `rate` a second at most; `clock` counts seconds. While this process is `short` of time it is a fifth of that.
+    They begin evenly, `rate` a second at most; `clock` counts seconds. While there are others to `spare` it is a fifth of that.
     """
 
     def __init__(
@@ -24,14 +24,14 @@ class Pacing:
         *,
         total: int,
         rate: float,
-        short: Callable[[], bool],
+        spare: Callable[[], bool],
     ) -> None:
         self._at_once = at_once
         self._lanes = lanes
         self._clock = clock
         self._total = total
         self._gap = 1 / rate
-        self._short = short
+        self._spare = spare
         self._next = 0.0
         self._in_hand: dict[UUID, list[Parcel]] = {}
 
@@ -48,7 +48,7 @@ class Pacing:
         self._in_hand.setdefault(parcel.receiver.id, []).append(parcel)
         now = self._clock()
         begin = max(self._next, now)
-        self._next = begin + self._gap * (SLOWER if self._short() else 1)
+        self._next = begin + self._gap * (SLOWER if self._spare() else 1)
         return begin - now
 
     def _under_way(self, endpoint_id: UUID) -> int:
