@@ -259,6 +259,28 @@ async def test_a_key_goes_on_when_nothing_is_to_block_it_any_more(
     await until(nothing_due)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("change", [{"ordering": "none"}, {"after_last_try": "skip"}])
+async def test_a_retry_by_hand_of_what_blocks_is_made_although_nothing_is_to_block_any_more(
+    blocked, until, update, decide, change, refused, settled, rows_of
+):
+    receiver, endpoint, events, refuses = blocked
+    refuses[0] = refused
+    await update(endpoint, active=False)
+    await decide(RetryDelivery, endpoint, events[0])
+    await update(endpoint, **change)
+    await update(endpoint, active=True)
+    await until(lambda: len(receiver.of(events[0])) == 2)
+    retried = await settled(endpoint, events[0], "failed" if refused else "delivered")
+    assert [attempt.trigger for attempt in retried.attempt_log] == ["schedule", "manual"]
+    await settled(endpoint, events[3], "delivered")
+
+    async def nothing_due():
+        return await rows_of("due") == []
+
+    await until(nothing_due)
+
+
 async def test_a_key_goes_on_when_the_event_that_blocks_it_is_erased(blocked, until, decide):
     receiver, endpoint, events, _ = blocked
     await decide(EraseEvent, endpoint, events[0])

@@ -74,14 +74,14 @@ class DispatcherSettings(ServiceSettings):
     )
     webhooks_replay_rate: float = Field(
         default=250.0,
-        gt=0,
+        ge=5,
         le=10_000,
         description="Deliveries of replays that this process begins in a second at most; a fifth of it while events come in.",
     )
     webhooks_disable_after_hours: int = Field(
         default=120,
         ge=2,
-        le=600,
+        le=300,
         description="Hours of nothing but failures after which a webhook is disabled; only hours count in which we were there.",
     )
     webhooks_max_endpoints: int = Field(default=100, ge=1, description="Endpoints of one workspace.")

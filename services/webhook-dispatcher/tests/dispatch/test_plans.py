@@ -21,7 +21,7 @@ def after(make_parcel, make_receiver):
 
     def follow(policy, outcome, attempts=1, *, trigger=Trigger.SCHEDULE, place=Place("a", None), **row):  # noqa: B008
         parcel = make_parcel(make_receiver(policy=policy), place=place, trigger=trigger)
-        row = {"attempts": attempts, "trigger": trigger, "resume_at": None, "blocked_at": None, **row}
+        row = {"attempts": attempts, "trigger": trigger, "resume_at": None, "blocked_at": None, "order_key": "a", **row}
         return after_claim(Attempted(parcel, Result(outcome, NOW, 5)), row, NOW)
 
     return follow
@@ -52,6 +52,12 @@ def test_what_goes_outside_of_the_order_blocks_nobody(after):
     assert after(BLOCKS, Gone(), place=None) == (GivenUp(), None)
 
 
+def test_what_was_under_way_when_the_order_was_turned_off_blocks_nobody(after):
+    assert after(BLOCKS, Failed(), order_key=None) == (GivenUp(exhausted=True), None)
+    by_hand = {"trigger": Trigger.MANUAL, "resume_at": None, "blocked_at": NOW, "order_key": None}
+    assert after(BLOCKS, Failed(), 4, **by_hand) == (GivenUp(), None)
+
+
 def test_what_blocks_goes_on_to_do_so_after_a_retry_by_hand_that_fails(after):
     since = NOW - timedelta(hours=1)
     blocked = {"trigger": Trigger.MANUAL, "resume_at": NEVER, "blocked_at": since}
@@ -66,6 +72,6 @@ def test_what_waits_goes_back_to_its_place_after_a_retry_by_hand_that_fails(afte
 
 def test_a_retry_by_hand_that_was_asked_for_during_the_last_try_is_still_made(make_parcel, make_receiver):
     parcel = make_parcel(make_receiver(policy=BLOCKS), place=Place("a", None))
-    row = {"attempts": 1, "trigger": Trigger.MANUAL, "resume_at": NOW, "blocked_at": None}
+    row = {"attempts": 1, "trigger": Trigger.MANUAL, "resume_at": NOW, "blocked_at": None, "order_key": "a"}
     following, plan = after_claim(Attempted(parcel, Result(Failed(), NOW, 5)), row, NOW)
     assert (following, plan) == (DueAgain(NOW), Plan(NOW, 2, Trigger.MANUAL, NEVER, NOW))

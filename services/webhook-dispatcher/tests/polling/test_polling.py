@@ -276,10 +276,13 @@ async def test_who_may_be_polled(serve, receive, subscribe, subscribe_to_poll, p
         with pytest.raises(ValidationFailed) as refusal:
             await asked
         assert [detail.field for detail in refusal.value.details] == ["url"]
+    with pytest.raises(ValidationFailed) as refusal:
+        await subscribe_to_poll(ordering="resource")
+    assert [detail.field for detail in refusal.value.details] == ["ordering"]
     change = UpdateEndpoint(workspace_id=workspace, command_id=new_id(), endpoint_id=polled.id, active=False)
     await ask(change)
     shown = await ask(GetEndpoint(workspace_id=workspace, endpoint_id=polled.id))
-    assert (shown.url, shown.active) == (None, False)
+    assert (shown.url, shown.active, shown.missed) == (None, False, None)
     assert (await poll(polled)).items == ()
 
 

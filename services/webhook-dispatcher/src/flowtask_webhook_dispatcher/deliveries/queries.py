@@ -93,7 +93,7 @@ def due_now(delivery: Delivery, stream_seq: int) -> Insert:
         set_={
             "next_attempt_at": func.now(),
             "trigger": Trigger.MANUAL,
-            "due_since": case((Due.next_attempt_at == NEVER, Due.due_since)),
+            "due_since": case(((Due.next_attempt_at == NEVER) & Due.blocked_at.is_(None), Due.due_since)),
             "resume_at": case((scheduled, Due.next_attempt_at), else_=Due.resume_at),
         },
     )

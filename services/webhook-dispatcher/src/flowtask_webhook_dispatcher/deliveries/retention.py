@@ -41,6 +41,7 @@ async def drop_history(connection: Connection, today: date, keep: Keep) -> None:
             else:
                 await patiently(connection, _Dropping(connection, table, day))
         await _forget_by_default(connection, table, oldest)
+    await connection.execute(_FORGET_REPLAYS, keep.oldest(today)["messages"])
     await connection.execute(_FORGET_ERASED, bounds(keep.oldest(today)["messages"])[0])
 
 
@@ -55,6 +56,8 @@ _FORGET = """
         LIMIT $2
     ))
 """
+
+_FORGET_REPLAYS = "DELETE FROM webhooks.replays WHERE finished_at < $1::date"
 
 _FORGET_ERASED = "DELETE FROM webhooks.erased_events WHERE event_id < $1 AND finished_at IS NOT NULL"
 

@@ -81,28 +81,31 @@ the hundred thousand rows of one key could be walked along for all the others.
 
 LET_GO = """
     WITH loose AS MATERIALIZED (
-        SELECT delivery_id, blocked_at IS NOT NULL AS over FROM webhooks.due
+        SELECT delivery_id, blocked_at IS NOT NULL AND next_attempt_at = '9999-01-01Z' AS over FROM webhooks.due
         WHERE endpoint_id = ANY($1) AND order_key IS NOT NULL LIMIT $3 FOR UPDATE SKIP LOCKED
     ), over AS (
         DELETE FROM webhooks.due d USING loose WHERE loose.over AND d.delivery_id = loose.delivery_id
     )
     UPDATE webhooks.due d
-    SET order_key = NULL, order_group = NULL,
+    SET order_key = NULL, order_group = NULL, blocked_at = NULL,
         next_attempt_at = CASE d.next_attempt_at WHEN '9999-01-01Z' THEN $2 ELSE d.next_attempt_at END,
-        resume_at = CASE d.resume_at WHEN '9999-01-01Z' THEN $2 ELSE d.resume_at END
+        resume_at = CASE WHEN d.blocked_at IS NOT NULL THEN NULL WHEN d.resume_at = '9999-01-01Z' THEN $2 ELSE d.resume_at END
     FROM loose WHERE NOT loose.over AND d.delivery_id = loose.delivery_id
 """
-"""Rows of endpoints that are not ordered any more wait for nothing; what only blocked the others has been given up."""
+"""Rows of endpoints that are not ordered any more wait for nothing; what only blocked the others has been given up. One of these
+that is tried again by hand at the moment has that attempt, and no other.
+"""
 
 UNBLOCK = """
     DELETE FROM webhooks.due WHERE delivery_id IN (
         SELECT delivery_id FROM webhooks.due
         WHERE endpoint_id = ANY($1) AND order_key IS NOT NULL AND attempts > 0 AND blocked_at IS NOT NULL
+            AND next_attempt_at = '9999-01-01Z'
         LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     RETURNING endpoint_id, order_key, order_group
 """
-"""Where nothing is to block any more, what did so is skipped."""
+"""Where nothing is to block any more, what did so is skipped; one that is tried again by hand, when that has failed."""
 
 LAST = "SELECT max(stream_seq) FROM webhooks.due WHERE endpoint_id = $1 AND order_key IS NOT NULL"
 

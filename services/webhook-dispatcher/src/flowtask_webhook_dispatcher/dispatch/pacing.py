@@ -39,7 +39,7 @@ class Pacing:
         """How many more deliveries of a replay may be taken in hand; 0 until half of its places are free, so that claims are few."""
         if self._lanes.waits(endpoint_id):
             return 0
-        most = max(1, self._at_once(endpoint_id) // 2)
+        most = min(max(1, self._at_once(endpoint_id) // 2), self._total)
         free = min(most - self._under_way(endpoint_id), self._total - sum(map(self._under_way, [*self._in_hand])))
         return free if 2 * free >= most else 0
 

@@ -45,7 +45,7 @@ def after_claim(entry: Attempted, row: Any, now: datetime) -> tuple[Next, Plan |
         return DELIVERED, None
     if entry.parcel.trigger in BY_SCHEDULE:
         return _after_schedule(entry, row, now)
-    if row["blocked_at"] is not None:
+    if row["blocked_at"] is not None and row["order_key"] is not None:
         return GivenUp(), Plan(NEVER, row["attempts"], Trigger.SCHEDULE, None, row["blocked_at"])
     if row["resume_at"] is None:
         return GivenUp(), None
@@ -58,7 +58,7 @@ def _after_schedule(entry: Attempted, row: Any, now: datetime) -> tuple[Next, Pl
     following, at, blocked_at = after_attempt(entry, attempts, now), None, None
     if isinstance(following, DueAgain):
         at = following.at
-    elif _blocks(entry):
+    elif row["order_key"] is not None and _blocks(entry):  # else the order was turned off meanwhile
         at, blocked_at = NEVER, now
     if row["trigger"] not in BY_SCHEDULE:
         return DueAgain(now), Plan(now, attempts, row["trigger"], at, blocked_at)

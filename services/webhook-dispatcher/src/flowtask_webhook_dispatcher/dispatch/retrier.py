@@ -134,7 +134,9 @@ class Retrier:
                 await self._pause(looked_at + POLL_SECONDS - loop.time())
 
     def _more(self) -> bool:
-        """Whether there is room for something that is due."""
+        """Whether there is room for something that is due, or may have its turn."""
+        if self._room_in_order():
+            return True
         if any(self._room(endpoint_id) for endpoint_id in self._hungry):
             return True
         return any(self._pacing.room(each) and self._room(each) for each in self._replaying)

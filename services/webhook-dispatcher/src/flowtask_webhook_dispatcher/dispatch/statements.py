@@ -111,7 +111,7 @@ DUE = """
 """Only what is pending is due: not what is delivered already, nor what was cancelled because its event is erased."""
 
 SETTLE_LOCK = """
-    SELECT delivery_id, claim_no, attempts, trigger, resume_at, blocked_at FROM webhooks.due
+    SELECT delivery_id, claim_no, attempts, trigger, resume_at, blocked_at, order_key FROM webhooks.due
     WHERE delivery_id = ANY($1) ORDER BY delivery_id FOR UPDATE
 """
 

@@ -82,6 +82,7 @@ def _made(rules: EndpointRules, command: CreateEndpoint, secret: str) -> Endpoin
     if command.filter is not None:
         check_filter(command.filter)
     headers, header_names = content.sealed(rules.keyring, endpoint_id, command.headers, None)
+    _check_ordering(command.ordering, polled=command.delivery is DeliveryMode.POLL)
     return Endpoint(
         id=endpoint_id,
         workspace_id=command.workspace_id,
@@ -157,7 +158,9 @@ async def change(
         endpoint.retry_policy, endpoint.retry_schedule = kind, policy.check(kind, _waits(command, endpoint, kind))
     _change_content(rules, command, endpoint, now)
     _change_signatures(rules, command, endpoint)
-    state.managed |= endpoint.order(command.ordering or Ordering(endpoint.ordering), now)
+    ordering = command.ordering or Ordering(endpoint.ordering)
+    _check_ordering(ordering, polled=endpoint.polled)
+    state.managed |= endpoint.order(ordering, now)
     for name in _TAKEN_AS_THEY_ARE & named:
         value = getattr(command, name)
         if value is not None or name in _MAY_BE_TAKEN_AWAY:
@@ -170,7 +173,7 @@ async def change(
 def _turn(endpoint: Endpoint, state: EndpointState, now: datetime, *, on: bool) -> None:
     """Off: what comes is missed from now on. On again: at once, or by one attempt first where it was not its owner's doing."""
     disabled = endpoint.disabled_at is not None
-    if endpoint.active and not on:
+    if endpoint.active and not on and not endpoint.polled:
         state.miss(now)
     endpoint.turn(on=on)
     if on and disabled:
@@ -205,6 +208,13 @@ def _change_signatures(rules: EndpointRules, command: UpdateEndpoint, endpoint: 
         endpoint.sign_by_ed25519(sealed_private_key(rules.keyring, endpoint.id) if by_ed25519 else None)
 
 
+def _check_ordering(ordering: Ordering, *, polled: bool) -> None:
+    """ValidationFailed for an order of what is polled: places are given to what is on record, in whatever order it got there."""
+    if polled and ordering is not Ordering.NONE:
+        message = "is for webhooks that are sent to; what is polled comes as it was recorded"
+        raise ValidationFailed(details=[ErrorDetail(field="ordering", message=message)])
+
+
 _MAY_BE_TAKEN_AWAY = frozenset({"description", "filter", "rate_limit", "max_concurrency"})
 _TAKEN_AS_THEY_ARE = _MAY_BE_TAKEN_AWAY | {"retry_on", "rate_period_seconds", "after_last_try"}
 
@@ -226,9 +236,12 @@ async def delete(tx: AsyncSession, command: DeleteEndpoint) -> Done:
     return Done()
 
 
-async def endpoint_of(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, EndpointState]:
-    """A living endpoint of the workspace, and how it is sent to; EndpointNotFound if there is none."""
-    row = (await tx.execute(queries.endpoint_with_state(workspace_id, endpoint_id))).one_or_none()
+async def endpoint_of(
+    tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID, *, fresh: bool = False
+) -> tuple[Endpoint, EndpointState]:
+    """A living endpoint of the workspace, and how it is sent to, read anew if it is to be; EndpointNotFound if there is none."""
+    statement = queries.endpoint_with_state(workspace_id, endpoint_id)
+    row = (await tx.execute(statement, execution_options={"populate_existing": fresh})).one_or_none()
     if row is None:
         raise EndpointNotFound
     return row[0], row[1]
@@ -237,4 +250,4 @@ async def endpoint_of(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -
 async def held(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID) -> tuple[Endpoint, EndpointState]:
     """The same, locked against other writes and read after that, as the last of them has left it."""
     await tx.execute(queries.hold(Endpoint.id == endpoint_id))
-    return await endpoint_of(tx, workspace_id, endpoint_id)
+    return await endpoint_of(tx, workspace_id, endpoint_id, fresh=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, Select, TextClause, bindparam, exists, func, select, text
 
 from ..database import JobRun
+from ..deliveries.models import Attempt, Delivery
 from ..endpoints.models import Endpoint, EndpointState
 from ..health.models import SLOT, AttemptCount
 from .rules import DISABLED
@@ -77,13 +78,25 @@ def untold() -> Select[Endpoint, EndpointState]:
 
 
 def recovered() -> Select[Endpoint, EndpointState]:
-    """An endpoint whose owner was told that it fails, and at which something has arrived since."""
+    """An endpoint whose owner was told that it fails, and at which something has arrived since, to the attempt.
+
+    The log is asked only about endpoints of which the counts say that it may be so.
+    """
     well = exists().where(
         AttemptCount.endpoint_id == EndpointState.endpoint_id,
         AttemptCount.delivered,
         AttemptCount.slot > EndpointState.failing_since - SLOT,
     )
-    return _one(Endpoint.active, EndpointState.warned > 0, EndpointState.failing_since.is_not(None), well)
+    logged = exists().where(
+        Delivery.endpoint_id == EndpointState.endpoint_id,
+        Delivery.last_attempt_at >= EndpointState.failing_since,
+        Attempt.event_id == Delivery.event_id,
+        Attempt.endpoint_id == Delivery.endpoint_id,
+        Attempt.at >= EndpointState.failing_since,
+        Attempt.status_code.between(200, 299),
+    )
+    failing = EndpointState.failing_since.is_not(None)
+    return _one(Endpoint.active, EndpointState.warned > 0, failing, well, logged)
 
 
 def _one(*which: Any) -> Select[Endpoint, EndpointState]:

@@ -76,9 +76,6 @@ async def next_news(tx: AsyncSession, limit: int) -> bool:
     if row is None:
         return False
     endpoint, state = row
-    assert state.failing_since is not None
-    if not await tx.scalar(queries.arrived_since(endpoint.id, state.failing_since)):
-        return False
     state.recover()
     tell(tx, WebhookRecovered, endpoint, state, 0, limit)
     return True

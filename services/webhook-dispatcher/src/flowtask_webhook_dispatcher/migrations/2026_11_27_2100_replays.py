@@ -21,7 +21,11 @@ PARTITIONS = sa.text("""
     SELECT c.relname, coalesce(x.indisvalid, true) AS fine
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     LEFT JOIN pg_index x ON x.indexrelid = to_regclass('webhooks.ix_' || c.relname || '_open')
-    WHERE i.inhparent = 'webhooks.deliveries'::regclass ORDER BY c.relname
+    WHERE i.inhparent = 'webhooks.deliveries'::regclass AND NOT EXISTS (
+        SELECT FROM pg_index has JOIN pg_inherits part ON part.inhrelid = has.indexrelid
+        WHERE has.indrelid = c.oid AND part.inhparent = to_regclass('webhooks.ix_deliveries_open')
+    )
+    ORDER BY c.relname
 """)
 FINE = sa.text("""
     SELECT coalesce(bool_and(indisvalid), true) FROM pg_index WHERE indexrelid = to_regclass('webhooks.ix_due_replay')

@@ -22,6 +22,10 @@ def upgrade() -> None:
         sa.Column("told", sa.Integer(), nullable=False, server_default=sa.text("0")),
     ):
         op.add_column("endpoint_state", column, schema=SCHEMA)
+    op.execute("""
+        UPDATE webhooks.endpoint_state s SET warned = 100, missed_since = coalesce(s.missed_since, e.disabled_at)
+        FROM webhooks.endpoints e WHERE e.id = s.endpoint_id AND e.disabled_at IS NOT NULL AND e.deleted_at IS NULL
+    """)  # what was disabled before is no news
     op.create_index(
         "ix_endpoint_state_warned",
         "endpoint_state",

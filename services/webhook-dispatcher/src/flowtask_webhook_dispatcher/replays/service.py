@@ -39,6 +39,10 @@ SETTLING = timedelta(seconds=3)
 """How long after an endpoint was turned on, or changed, there may be events that are not on record yet and did not go to it."""
 
 
+ON_THEIR_WAY = timedelta(minutes=1)
+"""Events that happened so long before an endpoint was turned off may have been heard after that."""
+
+
 async def count(tx: AsyncSession, command: CountReplay, keep_days: int) -> ReplayView:
     """What a replay would be of, to the event, or as many as were counted in two seconds; ValidationFailed, EndpointNotFound."""
     endpoint, state = await _sent_to(tx, command)
@@ -118,6 +122,7 @@ def _plan(command: CountReplay | StartReplay, state: EndpointState, now: datetim
         since = state.missed_since or state.failing_since
         if since is None:
             raise _refused("since", "is needed: nothing is known to have been missed")
+        since -= ON_THEIR_WAY
     if since is None:
         raise _refused("since", "is needed")
     since, until = max(since, now - timedelta(days=keep_days)), min(command.until or now, now)

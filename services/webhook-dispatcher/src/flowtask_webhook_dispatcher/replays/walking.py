@@ -14,6 +14,7 @@ from flowtask_kit.ids import utc_now
 from ..deliveries.identity import delivery_id
 from ..endpoints import queries as endpoint_queries
 from ..endpoints.models import Endpoint, EndpointState
+from ..endpoints.service import held
 from . import looking, queries
 from .models import WINDOW, Came, Replay
 
@@ -67,6 +68,7 @@ async def _advance(tx: AsyncSession, replay: Replay, endpoint: Endpoint, state: 
     replay.settle(Came(skipped=len(found.events) - sent))
     replay.go_on(found.last, under_way + sent)
     if found.ended and not under_way and not sent:
+        _, state = await held(tx, replay.workspace_id, replay.endpoint_id)  # what it misses may have changed meanwhile
         replay.complete(utc_now())
         if replay.recovery and state.missed_since is not None and replay.since <= state.missed_since < replay.until:
             again = endpoint.updated_at > replay.created_at  # it may have been off once more
