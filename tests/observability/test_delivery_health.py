@@ -117,12 +117,12 @@ def test_every_alert_fires_when_it_should_and_stays_quiet_when_it_should() -> No
 
 def happen() -> None:
     """Let everything that is counted happen once."""
-    metrics.ATTEMPTS.inc("delivered", "2xx")
+    metrics.ATTEMPTS.inc(("delivered", "2xx"))
     metrics.NO_ANSWERS.labels("timeout").inc()
     metrics.RETRIES.labels("1").inc()
     metrics.DEFERRED.labels("backlog").inc()
     for seconds in (metrics.ATTEMPT_SECONDS, metrics.FIRST_ATTEMPT_SECONDS, metrics.END_TO_END_SECONDS):
-        seconds.observe(0.01)
+        seconds.observe([0.01])
     metrics.CIRCUITS.labels("open").set(0)
     sizes.BYTES.labels("messages").set(1)
     kit.OUTBOX_OLDEST.set(0)

@@ -405,9 +405,10 @@ async def spawn(settings, tmp_path):
 @pytest.fixture
 async def api(nats_url, database_url):
     """What the api has: a way to ask, and a connection that may publish tasks and projects."""
-    resources = Resources.create(
-        FLOWTASK.service("api"), ServiceSettings(database_url=database_url, nats_url=nats_url("api"))
-    )
+    settings = ServiceSettings(
+        database_url=database_url, nats_url=nats_url("api"), command_patience=4
+    )  # a busy machine's
+    resources = Resources.create(FLOWTASK.service("api"), settings)
     resources.bus.start()
     await resources.bus.ready.wait()
     client = await nats.connect(
