@@ -72,15 +72,7 @@ class Dispatcher:
         """Build and start the loops; a database or broker that is away is waited for inside them."""
         gc.set_threshold(*GARBAGE)
         settings, background = self._settings, self._resources.background
-        self._pool = pool = await asyncpg.create_pool(
-            plain_dsn(settings.database_url.get_secret_value()),
-            min_size=0,
-            max_size=4,
-            timeout=5,
-            command_timeout=15,
-            server_settings={**SERVER_SETTINGS, "application_name": "flowtask-webhook-dispatch"},
-            reset=_as_it_is,
-        )
+        self._pool = pool = await _pool_of(settings)
         claim = 2 * timedelta(seconds=settings.webhooks_timeout_seconds) + CLAIM_MARGIN
         journal = Journal(
             lease=claim,
@@ -163,6 +155,18 @@ class Dispatcher:
         """Give back the database connections, once the loops have ended."""
         if self._pool is not None:
             self._pool.terminate()
+
+
+async def _pool_of(settings: DispatcherSettings) -> "asyncpg.Pool[Any]":
+    return await asyncpg.create_pool(
+        plain_dsn(settings.database_url.get_secret_value()),
+        min_size=0,
+        max_size=4,
+        timeout=5,
+        command_timeout=15,
+        server_settings={**SERVER_SETTINGS, "application_name": "flowtask-webhook-dispatch"},
+        reset=_as_it_is,
+    )
 
 
 async def _as_it_is(_connection: object) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, TextClause, bindparam, exists, func, select, text
+from sqlalchemy import DateTime, Exists, Select, TextClause, bindparam, exists, func, select, text
 
 from ..database import JobRun
 from ..deliveries.models import Attempt, Delivery
@@ -87,14 +87,7 @@ def recovered() -> Select[Endpoint, EndpointState]:
         AttemptCount.delivered,
         AttemptCount.slot > EndpointState.failing_since - SLOT,
     )
-    logged = exists().where(
-        Delivery.endpoint_id == EndpointState.endpoint_id,
-        Delivery.last_attempt_at >= EndpointState.failing_since,
-        Attempt.event_id == Delivery.event_id,
-        Attempt.endpoint_id == Delivery.endpoint_id,
-        Attempt.at >= EndpointState.failing_since,
-        Attempt.status_code.between(200, 299),
-    )
+    logged = _logged(EndpointState.endpoint_id, EndpointState.failing_since)
     failing = EndpointState.failing_since.is_not(None)
     return _one(Endpoint.active, EndpointState.warned > 0, failing, well, logged)
 
@@ -109,13 +102,18 @@ def _one(*which: Any) -> Select[Endpoint, EndpointState]:
     )
 
 
-def arrived_since(endpoint_id: UUID, since: datetime) -> TextClause:
+def arrived_since(endpoint_id: UUID, since: datetime) -> Select[bool]:
     """Whether anything has arrived since then, to the attempt."""
-    return text("""
-        SELECT EXISTS (
-            SELECT FROM webhooks.deliveries d
-            JOIN webhooks.attempts a ON a.event_id = d.event_id AND a.endpoint_id = d.endpoint_id
-            WHERE d.endpoint_id = :endpoint AND d.last_attempt_at >= :since
-                AND a.at >= :since AND a.status_code BETWEEN 200 AND 299
-        )
-    """).bindparams(bindparam("since", since, type_=_TIME), endpoint=endpoint_id)
+    return select(_logged(endpoint_id, since))
+
+
+def _logged(endpoint_id: Any, since: Any) -> Exists:
+    """That the log has a success of an endpoint since then."""
+    return exists().where(
+        Delivery.endpoint_id == endpoint_id,
+        Delivery.last_attempt_at >= since,
+        Attempt.event_id == Delivery.event_id,
+        Attempt.endpoint_id == Delivery.endpoint_id,
+        Attempt.at >= since,
+        Attempt.status_code.between(200, 299),
+    )
