@@ -1,20 +1,19 @@
 """Rows of a day, and where they lie."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from flowtask_webhook_dispatcher.deliveries.identity import delivery_id, first_id_of
-from flowtask_webhook_dispatcher.deliveries.partitions import keep_partitions
+from flowtask_webhook_dispatcher.deliveries.partitions import TABLES, days_of, keep_partitions
 from flowtask_webhook_dispatcher.deliveries.retention import Keep, drop_history
-
-TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
-def today():
-    return TODAY
+async def today(pool):
+    """The day on which the database was migrated, which midnight may have made yesterday; partitions begin the day before."""
+    return min(await days_of(pool, TABLES[0])) + timedelta(days=1)
 
 
 def event_of(day, number=1) -> UUID:
@@ -54,12 +53,12 @@ def insert(pool):
 
 
 @pytest.fixture
-def keep(pool):
+def keep(pool, today):
     """Make the partitions of a day."""
 
-    async def run(today=TODAY, days=30):
+    async def run(day=today, days=30):
         async with pool.acquire() as connection:
-            await keep_partitions(connection, today, Keep(days, days).oldest(today))
+            await keep_partitions(connection, day, Keep(days, days).oldest(day))
 
     return run
 
@@ -90,12 +89,12 @@ def where(sql):
 
 
 @pytest.fixture
-def drop(pool):
+def drop(pool, today):
     """Drop what is past its age on a day."""
 
-    async def run(today=TODAY, days=30, attempts_days=30):
+    async def run(day=today, days=30, attempts_days=30):
         async with pool.acquire() as connection:
-            await drop_history(connection, today, Keep(days, attempts_days))
+            await drop_history(connection, day, Keep(days, attempts_days))
 
     return run
 
