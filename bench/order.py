@@ -1,10 +1,11 @@
 """Webhooks in order while dispatchers are killed at random and answers fail: what comes out of order, what is lost, who is held up.
 
-Run: python -m bench order [--resources 200] [--events 200] [--kills 8] [--drain 50] [--seed N]. Each resource is changed so many
+Run: python -m bench order [--resources 200] [--events 200] [--kills 8] [--drain 50] [--pairs 5] [--seed N]. Each resource is changed so many
 times, one change after another. Three endpoints hear of it: one in order of which three answers in ten fail, one in order that
 refuses one resource for good and blocks, and one that is not ordered. Three dispatchers run, and one after another is killed by
-SIGKILL and started again. Then, without kills, a backlog is drained to an ordered endpoint that answers at once. Ends with 1 when
-anything came out of order, was lost, or was held up by what blocks another key.
+SIGKILL and started again. Then, without kills: how soon other keys' changes arrive with a blocked key beside them and without one, and
+how fast a backlog is drained to an ordered endpoint that answers at once. Ends with 1 when anything came out of order, was lost, or
+was held up by what blocks another key.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from tests.e2e.receivers import Receiver
 from flowtask_local.services import AT_FULL_SPEED
 from flowtask_local.stack import Stack
 
+from .order_latency import beside
 from .webhooks import cpu
 
 REPLICAS = 3
@@ -212,9 +214,10 @@ async def drain(stack: Stack, client: httpx2.AsyncClient, options: argparse.Name
 
 
 async def run(stack: Stack, options: argparse.Namespace) -> bool:
-    """Both parts."""
+    """All parts."""
     async with caller(stack, timeout=30) as client:
         well = await disorder(stack, client, options)
+        well &= await beside(client, await create(client, options.keys + 1), options) or options.quick
         return await drain(stack, client, options) and well
 
 
@@ -226,6 +229,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=8)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between kills, about")
     parser.add_argument("--drain", type=int, default=50, help="events of each resource in the backlog")
+    parser.add_argument("--pairs", type=int, default=5, help="stretches with a blocked key and without one")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each stretch")
+    parser.add_argument("--keys", type=int, default=25, help="other keys, which change in turn")
+    parser.add_argument("--rate", type=float, default=25.0, help="changes a second")
+    parser.add_argument("--quick", action="store_true", help="times are not judged")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     parser.add_argument("--deadline", type=float, default=600.0, help="seconds for catching up")
     options = parser.parse_args()

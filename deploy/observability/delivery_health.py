@@ -151,12 +151,17 @@ def waiting() -> list[timeseries.Panel]:
         query(rate("flowtask_webhook_unrecorded_total"), "not recorded"),
         query(rate("flowtask_webhook_unreadable_total"), "not readable"),
     )
+    owners = (
+        query(most("flowtask_webhook_blocked_keys"), "blocked keys"),
+        query(most("flowtask_webhook_replays", "state"), "replays {{state}}"),
+    )
     expired = query(rate("flowtask_webhook_expired_total"), "expired")
     history = query(most("flowtask_webhook_history_bytes", "table"), "{{table}}")
     return [
         lines("Put off", "ops", "Deliveries that became rows of the due table, by reason.", put_off),
         lines("In hand", "short", "Attempts under way, and messages not acknowledged yet.", *in_hand),
         lines("Endpoints", "short", "Left alone, being tried, ended by their receivers.", *endpoints),
+        lines("Owners", "short", "Keys that wait until their owners decide, and replays under way.", *owners),
         lines("Given up", "ops", "After five days in which they could not be sent.", expired),
         lines("History", "bytes", "Size of the log, by table.", history),
         lines("Never", "ops", "Anything but 0 is a bug.", *never),

@@ -1,9 +1,15 @@
 """What a dispatcher tells of its deliveries: every number moves with what it counts, and none names an endpoint or a tenant."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
+
+from flowtask_contracts.base import rfc3339
+from flowtask_contracts.commands import StartReplay
+from flowtask_kit.ids import new_id, utc_now
+from flowtask_webhook_dispatcher.overview import look
 
 PREFIX = "flowtask_webhook_"
 LABELS = {"outcome", "status", "reason", "number", "state", "table", "le"}
@@ -80,6 +86,52 @@ async def test_what_is_going_on_now_is_told(serve, receive, subscribe, publish, 
     await subscribe(gone.url, events=["task.deleted"])
     await publish("task.deleted")
     await until(lambda: told("disabled_endpoints") == 1)
+
+
+async def test_what_waits_for_somebody_is_told(
+    serve, receive, subscribe, publish, settled, until, pool, ask, workspace
+):
+    replica = await serve(webhooks_timeout_seconds=30)
+    gate = asyncio.Event()
+
+    async def refused_and_then_hanging(_request):
+        if len(hanging.requests) > 1:
+            await gate.wait()
+        return 400
+
+    blocking, hanging = await receive(400), await receive(refused_and_then_hanging)
+    blocked = await subscribe(blocking.url, ordering="resource", after_last_try="block", events=["task.created"])
+    replayed = await subscribe(hanging.url, events=["task.deleted"])
+    await settled(blocked, await publish("task.created"), "failed")
+    await settled(replayed, await publish("task.deleted"), "failed")
+    span = {"since": rfc3339(utc_now() - timedelta(hours=1)), "statuses": ("failed",)}
+    named = {"workspace_id": workspace, "command_id": new_id(), "endpoint_id": replayed.id}
+    await ask(StartReplay(**named, **span))
+    await until(lambda: len(hanging.requests) == 2)
+
+    await look(replica.app.state.resources.direct)
+    assert told("blocked_keys") == 1
+    assert {state: told("replays", state=state) for state in ("counting", "running", "cancelling")} == {
+        "counting": 0,
+        "running": 1,
+        "cancelling": 0,
+    }
+    assert told("replays_late_seconds") < 30
+
+    async def late():
+        """Unless a step comes between: each sets its time anew."""
+        await pool.execute("UPDATE webhooks.replays SET due_at = now() - interval '5 minutes'")
+        await look(replica.app.state.resources.direct)
+        return told("replays_late_seconds") >= 300
+
+    await until(late)
+    gate.set()
+
+    async def ended():
+        await look(replica.app.state.resources.direct)
+        return told("replays", state="running") == 0 and told("replays_late_seconds") == 0
+
+    await until(ended)
 
 
 async def test_no_label_says_whose_an_endpoint_is(serve, receive, subscribe, publish, settled, workspace):

@@ -28,6 +28,7 @@ from .health import answers as health_answers
 from .jobs import jobs_of
 from .keyring import KeyRing
 from .ordering import answers as ordering_answers
+from .overview import looking
 from .polling import answers as polling_answers
 from .replays import answers as replay_answers
 from .replays.loop import replaying
@@ -75,7 +76,7 @@ def create_app(settings: DispatcherSettings, *, resolve: Resolve | None = None) 
 
     async def start_loops() -> None:
         resources.background.start("clearing", clearing.run)
-        for worker in (erasures, events, replays, standings, measuring(resources.direct)):
+        for worker in (erasures, events, replays, standings, measuring(resources.direct), looking(resources.direct)):
             resources.background.start(worker.name, worker.run)
 
     async def close_resolver() -> None:

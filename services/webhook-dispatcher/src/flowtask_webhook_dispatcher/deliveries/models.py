@@ -299,6 +299,7 @@ class Due(Base):
             *("endpoint_id", "delivery_id"),
             postgresql_where=text("order_key IS NOT NULL AND attempts > 0"),
         ),
+        Index("ix_due_blocked", "endpoint_id", postgresql_where=text("blocked_at IS NOT NULL")),
     )
 
     delivery_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -1,5 +1,6 @@
 """At most so many attempts within a period, to endpoints whose owners have set a rate; kept by the one replica that sends."""
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,7 +12,7 @@ UNLIMITED = 1 << 30
 
 
 class Rates:
-    """Remembers when attempts were taken, as many as the rate allows; `clock` counts seconds and never goes back.
+    """Remembers when attempts are made that were taken, as many as the rate allows; `clock` counts seconds and never goes back.
 
     A replica that takes over from another does not know what that one has sent: it lets one period pass.
     """
@@ -46,10 +47,10 @@ class Rates:
             taken.popleft()
         return max(0, rate - len(taken))
 
-    def take(self, receiver: Receiver, number: int) -> None:
-        """So many attempts are about to be made."""
+    def take(self, receiver: Receiver, *, after: float = 0.0) -> None:
+        """An attempt is about to be made, in so many seconds."""
         if receiver.policy.rate is not None:
-            self._taken.setdefault(receiver.id, deque()).extend([self._clock()] * number)
+            insort(self._taken.setdefault(receiver.id, deque()), self._clock() + after)
 
     def again_in(self, receiver: Receiver) -> timedelta | None:
         """How long until another attempt may be taken; None when one may be now."""

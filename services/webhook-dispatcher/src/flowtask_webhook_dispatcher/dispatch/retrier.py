@@ -192,13 +192,9 @@ class Retrier:
         if rows:
             crashpoint("dispatcher.after-claim")
             metrics.CLAIMED.inc(len(rows))
-        claimed = Counter(row["endpoint_id"] for row in rows)
-        for endpoint_id, number in claimed.items():
-            if (receiver := self._directory.get(endpoint_id)) is not None:
-                self._guard.rates.take(receiver, number)
         for row in rows:
             self._hand_on(row)
-        return claimed
+        return Counter(row["endpoint_id"] for row in rows)
 
     async def _look_at_orders(self, connection: Any, owed: Mapping[UUID, datetime]) -> None:
         """Find what may have its turn; have go what is held up by an order that was turned off, or an endpoint that is gone."""
@@ -318,8 +314,11 @@ class Retrier:
         if receiver is None:
             self._recorder.put(Cancelled(parcel))
         elif parcel.trigger is Trigger.REPLAY:
-            asyncio.get_running_loop().call_later(self._pacing.take(parcel), self._offer, parcel)
+            wait = self._pacing.take(parcel)
+            self._guard.rates.take(receiver, after=wait)
+            asyncio.get_running_loop().call_later(wait, self._offer, parcel)
         else:
+            self._guard.rates.take(receiver)
             self._offer(parcel)
 
     def _offer(self, parcel: Parcel) -> None:
