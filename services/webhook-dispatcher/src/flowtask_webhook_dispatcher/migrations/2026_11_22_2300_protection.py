@@ -8,19 +8,14 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from flowtask_kit.database import indexes
+
 revision = "2026_11_22_2300"
 down_revision = "2026_11_22_2011"
 branch_labels = None
 depends_on = None
 
 SCHEMA = "webhooks"
-INDEX = "ix_deliveries_recoverable"
-PARTITIONS = sa.text("""
-    SELECT c.relname, coalesce(x.indisvalid, true) AS fine
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    LEFT JOIN pg_index x ON x.indexrelid = to_regclass('webhooks.ix_' || c.relname || '_recoverable')
-    WHERE i.inhparent = 'webhooks.deliveries'::regclass ORDER BY c.relname
-""")
 
 
 def upgrade() -> None:
@@ -44,19 +39,7 @@ def upgrade() -> None:
         sa.Column("recoverable", sa.Boolean(), nullable=False, server_default=sa.text("false")),
         schema=SCHEMA,
     )
-    with op.get_context().autocommit_block():
-        op.execute("SET statement_timeout = 0")
-        op.execute(
-            f"CREATE INDEX IF NOT EXISTS {INDEX} ON ONLY webhooks.deliveries (endpoint_id, last_attempt_at)"
-            " WHERE recoverable"
+    with indexes.as_long_as_it_takes():
+        indexes.build_by_partition(
+            SCHEMA, "deliveries", "recoverable", "(endpoint_id, last_attempt_at) WHERE recoverable"
         )
-        for name, fine in op.get_bind().execute(PARTITIONS).all():
-            index = f"ix_{name}_recoverable"
-            if not fine:
-                op.execute(f"DROP INDEX CONCURRENTLY webhooks.{index}")
-            op.execute(
-                f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON webhooks.{name} (endpoint_id, last_attempt_at)"
-                " WHERE recoverable"
-            )
-            op.execute(f"ALTER INDEX webhooks.{INDEX} ATTACH PARTITION webhooks.{index}")
-        op.execute("SET statement_timeout = '60s'")

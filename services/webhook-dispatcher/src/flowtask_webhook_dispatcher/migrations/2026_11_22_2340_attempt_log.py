@@ -7,6 +7,8 @@ built partition by partition without holding up writers, outside of a transactio
 import sqlalchemy as sa
 from alembic import op
 
+from flowtask_kit.database import indexes
+
 revision = "2026_11_22_2340"
 down_revision = "2026_11_22_2335"
 branch_labels = None
@@ -18,12 +20,6 @@ INDEXES = {
     "resource": "(resource_id, event_id)",
     "undelivered": "(workspace_id, event_id) WHERE status <> 'delivered'",
 }
-PARTITIONS = sa.text("""
-    SELECT c.relname, coalesce(x.indisvalid, true) AS fine
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    LEFT JOIN pg_index x ON x.indexrelid = to_regclass('webhooks.ix_' || c.relname || '_' || :name)
-    WHERE i.inhparent = 'webhooks.deliveries'::regclass ORDER BY c.relname
-""")
 
 
 def upgrade() -> None:
@@ -49,19 +45,6 @@ def upgrade() -> None:
         schema=SCHEMA,
     )
     op.create_index("ix_attempt_counts_slot", "attempt_counts", ["slot"], schema=SCHEMA)
-    with op.get_context().autocommit_block():
-        op.execute("SET statement_timeout = 0")
+    with indexes.as_long_as_it_takes():
         for name, columns in INDEXES.items():
-            _index(name, columns)
-        op.execute("SET statement_timeout = '60s'")
-
-
-def _index(name: str, columns: str) -> None:
-    whole = f"ix_deliveries_{name}"
-    op.execute(f"CREATE INDEX IF NOT EXISTS {whole} ON ONLY webhooks.deliveries {columns}")
-    for partition, fine in op.get_bind().execute(PARTITIONS, {"name": name}).all():
-        index = f"ix_{partition}_{name}"
-        if not fine:
-            op.execute(f"DROP INDEX CONCURRENTLY webhooks.{index}")
-        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON webhooks.{partition} {columns}")
-        op.execute(f"ALTER INDEX webhooks.{whole} ATTACH PARTITION webhooks.{index}")
+            indexes.build_by_partition(SCHEMA, "deliveries", name, columns)

@@ -5,8 +5,9 @@ before every dispatcher is of this version: to the old one its URL is no URL, an
 nothing in it, but building it reads deliveries: partition by partition, without holding up writers, outside of a transaction.
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from flowtask_kit.database import indexes
 
 revision = "2026_11_27_1920"
 down_revision = "2026_11_27_1910"
@@ -15,16 +16,6 @@ depends_on = None
 
 SCHEMA = "webhooks"
 COLUMNS = "(endpoint_id, place, event_id) WHERE place IS NOT NULL"
-PARTITIONS = sa.text("""
-    SELECT c.relname, coalesce(x.indisvalid, true) AS fine
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    LEFT JOIN pg_index x ON x.indexrelid = to_regclass('webhooks.ix_' || c.relname || '_place')
-    WHERE i.inhparent = 'webhooks.deliveries'::regclass AND NOT EXISTS (
-        SELECT FROM pg_index has JOIN pg_inherits part ON part.inhrelid = has.indexrelid
-        WHERE has.indrelid = c.oid AND part.inhparent = to_regclass('webhooks.ix_deliveries_place')
-    )
-    ORDER BY c.relname
-""")
 
 
 def upgrade() -> None:
@@ -39,12 +30,5 @@ def upgrade() -> None:
                 acknowledged bigint NOT NULL DEFAULT 0
             )
         """)
-        op.execute("SET statement_timeout = 0")
-        op.execute(f"CREATE INDEX IF NOT EXISTS ix_deliveries_place ON ONLY webhooks.deliveries {COLUMNS}")
-        for partition, fine in op.get_bind().execute(PARTITIONS).all():
-            index = f"ix_{partition}_place"
-            if not fine:
-                op.execute(f"DROP INDEX CONCURRENTLY webhooks.{index}")
-            op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON webhooks.{partition} {COLUMNS}")
-            op.execute(f"ALTER INDEX webhooks.ix_deliveries_place ATTACH PARTITION webhooks.{index}")
-        op.execute("SET statement_timeout = '60s'")
+    with indexes.as_long_as_it_takes():
+        indexes.build_by_partition(SCHEMA, "deliveries", "place", COLUMNS)

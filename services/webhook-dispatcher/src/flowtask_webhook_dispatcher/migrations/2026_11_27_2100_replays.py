@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from flowtask_kit.database import indexes
+
 revision = "2026_11_27_2100"
 down_revision = "2026_11_27_1920"
 branch_labels = None
@@ -15,37 +17,15 @@ depends_on = None
 
 SCHEMA = "webhooks"
 UNFINISHED = sa.text("status IN ('counting', 'running', 'cancelling')")
-OPEN = "ix_deliveries_open"
-DUE = "ix_due_replay"
-PARTITIONS = sa.text("""
-    SELECT c.relname, coalesce(x.indisvalid, true) AS fine
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    LEFT JOIN pg_index x ON x.indexrelid = to_regclass('webhooks.ix_' || c.relname || '_open')
-    WHERE i.inhparent = 'webhooks.deliveries'::regclass AND NOT EXISTS (
-        SELECT FROM pg_index has JOIN pg_inherits part ON part.inhrelid = has.indexrelid
-        WHERE has.indrelid = c.oid AND part.inhparent = to_regclass('webhooks.ix_deliveries_open')
-    )
-    ORDER BY c.relname
-""")
-FINE = sa.text("""
-    SELECT coalesce(bool_and(indisvalid), true) FROM pg_index WHERE indexrelid = to_regclass('webhooks.ix_due_replay')
-""")
 
 
 def upgrade() -> None:
     missed_since = sa.Column("missed_since", sa.DateTime(timezone=True), nullable=True)
     op.add_column("endpoint_state", missed_since, schema=SCHEMA, if_not_exists=True)
     _tables()
-    with op.get_context().autocommit_block():
-        op.execute("SET statement_timeout = 0")
-        _index_of_deliveries("(endpoint_id, event_id) WHERE status <> 'delivered'")
-        if not op.get_bind().execute(FINE).scalar():
-            op.execute(f"DROP INDEX CONCURRENTLY webhooks.{DUE}")
-        op.execute(
-            f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {DUE} ON webhooks.due (endpoint_id, next_attempt_at)"
-            " WHERE trigger = 'replay'"
-        )
-        op.execute("SET statement_timeout = '60s'")
+    with indexes.as_long_as_it_takes():
+        indexes.build_by_partition(SCHEMA, "deliveries", "open", "(endpoint_id, event_id) WHERE status <> 'delivered'")
+        indexes.build(SCHEMA, "ix_due_replay", "due (endpoint_id, next_attempt_at) WHERE trigger = 'replay'")
 
 
 def _tables() -> None:
@@ -95,13 +75,3 @@ def _tables() -> None:
         schema=SCHEMA,
         if_not_exists=True,
     )
-
-
-def _index_of_deliveries(columns: str) -> None:
-    op.execute(f"CREATE INDEX IF NOT EXISTS {OPEN} ON ONLY webhooks.deliveries {columns}")
-    for partition, fine in op.get_bind().execute(PARTITIONS).all():
-        index = f"ix_{partition}_open"
-        if not fine:
-            op.execute(f"DROP INDEX CONCURRENTLY webhooks.{index}")
-        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON webhooks.{partition} {columns}")
-        op.execute(f"ALTER INDEX webhooks.{OPEN} ATTACH PARTITION webhooks.{index}")

@@ -8,6 +8,8 @@ wait for others are due in the year 9999, so it leaves those alone.
 import sqlalchemy as sa
 from alembic import op
 
+from flowtask_kit.database import indexes
+
 revision = "2026_11_27_2200"
 down_revision = "2026_11_27_2110"
 branch_labels = None
@@ -33,9 +35,6 @@ def upgrade() -> None:
     op.add_column(
         "due", sa.Column("blocked_at", sa.DateTime(timezone=True), nullable=True), schema=SCHEMA, if_not_exists=True
     )
-    with op.get_context().autocommit_block():
-        op.execute("SET statement_timeout = 0")
+    with indexes.as_long_as_it_takes():
         for name, (columns, condition) in INDEXES.items():
-            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {SCHEMA}.{name}")  # what a run that broke off has left
-            op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {SCHEMA}.due (endpoint_id, {columns}) WHERE {condition}")
-        op.execute("SET statement_timeout = '60s'")
+            indexes.build(SCHEMA, name, f"due (endpoint_id, {columns}) WHERE {condition}")
