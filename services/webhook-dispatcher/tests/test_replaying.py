@@ -12,6 +12,7 @@ from flowtask_contracts.commands import (
     CountReplay,
     DeleteEndpoint,
     EraseEvent,
+    GetEndpoint,
     GetReplay,
     ListReplays,
     StartReplay,
@@ -399,6 +400,85 @@ async def test_a_recovery_sends_what_came_while_the_webhook_was_off(
     assert sorted(receiver.ids()) == sorted(map(str, (before, *missed, after)))
     with pytest.raises(ValidationFailed):
         await plan(endpoint, recovery=True, since=None)
+
+
+async def test_what_a_recovery_was_not_asked_for_is_still_offered(
+    serve, receive, subscribe, publish, unacknowledged, update, replay, ended, until, ask, workspace
+):
+    await serve(**QUICK)
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url)
+    await update(endpoint, active=False)
+
+    async def all_taken():
+        return await unacknowledged() == 0
+
+    first = await publish()
+    await until(all_taken)
+    between = utc_now()
+    second = await publish()
+    await until(all_taken)
+    await update(endpoint, active=True)
+
+    over = await ended(await replay(endpoint, recovery=True, since=None, until=between))
+    assert (over.total, over.delivered) == (1, 1)
+    assert receiver.ids() == [str(first)]
+    seen = await ask(GetEndpoint(workspace_id=workspace, endpoint_id=endpoint.id))
+    assert seen.missed.since == over.until
+    await ended(await replay(endpoint, recovery=True, since=None))
+    assert set(receiver.ids()) == {str(first), str(second)}
+    assert (await ask(GetEndpoint(workspace_id=workspace, endpoint_id=endpoint.id))).missed is None
+
+
+async def test_what_was_missed_before_anything_that_is_kept_is_not_offered_again(
+    serve, receive, subscribe, remember, update, replay, ended, ask, workspace, pool
+):
+    await serve(**QUICK)
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url)
+    await remember(endpoint, 3)
+    await update(endpoint, active=False)
+    await update(endpoint, active=True)
+    await pool.execute("UPDATE webhooks.endpoint_state SET missed_since = now() - interval '40 days'")
+    over = await ended(await replay(endpoint, recovery=True, since=None))
+    assert over.delivered == 3
+    assert (await ask(GetEndpoint(workspace_id=workspace, endpoint_id=endpoint.id))).missed is None
+
+
+async def test_a_replay_whose_webhook_stays_off_ends_when_nothing_that_it_is_of_is_kept_any_more(
+    serve, receive, subscribe, remember, update, replay, ended, until, pool
+):
+    await serve(**QUICK)
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url, rate_limit=1)
+    await remember(endpoint, 5, "failed")
+    begun = await replay(endpoint)
+    await until(lambda: receiver.requests)
+    await update(endpoint, active=False)
+    await pool.execute(
+        "UPDATE webhooks.replays SET since = since - interval '40 days', until = until - interval '40 days'"
+    )
+    assert (await ended(begun, "cancelled")).remaining > 0
+
+
+async def test_a_replay_that_cannot_go_on_is_looked_at_less_often(
+    serve, receive, subscribe, remember, update, replay, until, pool
+):
+    await serve(**QUICK)
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url, rate_limit=1)
+    await remember(endpoint, 5, "failed")
+    await replay(endpoint)
+    await until(lambda: receiver.requests)
+    await update(endpoint, active=False)
+
+    async def in_seconds(least, most):
+        wait = await pool.fetchval("SELECT extract(epoch FROM due_at - now()) FROM webhooks.replays")
+        return least < wait < most
+
+    await until(lambda: in_seconds(0.5, 1.1))
+    await pool.execute("UPDATE webhooks.endpoints SET updated_at = now() - interval '2 minutes'")
+    await until(lambda: in_seconds(10, 16))
 
 
 async def test_live_traffic_and_retries_go_before_a_replay(

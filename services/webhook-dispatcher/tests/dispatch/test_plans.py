@@ -19,8 +19,8 @@ SKIPS = Policy(waits=(timedelta(seconds=1),), ordering=Ordering.RESOURCE)
 def after(make_parcel, make_receiver):
     """What follows when a row was tried so often before."""
 
-    def follow(policy, outcome, attempts=1, *, trigger=Trigger.SCHEDULE, place=Place("a", None), **row):  # noqa: B008
-        parcel = make_parcel(make_receiver(policy=policy), place=place, trigger=trigger)
+    def follow(policy, outcome, attempts=1, *, trigger=Trigger.SCHEDULE, was=None, place=Place("a", None), **row):  # noqa: B008
+        parcel = make_parcel(make_receiver(policy=policy), place=place, trigger=was or trigger)
         row = {"attempts": attempts, "trigger": trigger, "resume_at": None, "blocked_at": None, "order_key": "a", **row}
         return after_claim(Attempted(parcel, Result(outcome, NOW, 5)), row, NOW)
 
@@ -68,6 +68,13 @@ def test_what_blocks_goes_on_to_do_so_after_a_retry_by_hand_that_fails(after):
 def test_what_waits_goes_back_to_its_place_after_a_retry_by_hand_that_fails(after):
     following = after(SKIPS, Failed(), 0, trigger=Trigger.MANUAL, resume_at=NEVER)
     assert following == (DueAgain(NEVER), Plan(NEVER, 0, Trigger.SCHEDULE))
+
+
+def test_a_retry_by_hand_that_was_asked_for_during_an_attempt_of_a_replay_is_still_made(after):
+    row = {"trigger": Trigger.MANUAL, "resume_at": NEVER, "blocked_at": NOW}
+    parcel_was_a_replay = after(BLOCKS, Failed(), 3, was=Trigger.REPLAY, **row)
+    assert parcel_was_a_replay == (DueAgain(NOW), Plan(NOW, 3, Trigger.MANUAL, NEVER, NOW))
+    assert after(BLOCKS, Accepted(), 3, was=Trigger.REPLAY, **row) == (Delivered(), None)
 
 
 def test_a_retry_by_hand_that_was_asked_for_during_the_last_try_is_still_made(make_parcel, make_receiver):

@@ -12,7 +12,7 @@ from flowtask_webhook_dispatcher.dispatch.journal import Journal
 from flowtask_webhook_dispatcher.dispatch.lanes import Lanes
 from flowtask_webhook_dispatcher.dispatch.pacing import Pacing
 from flowtask_webhook_dispatcher.dispatch.recorder import Recorder
-from flowtask_webhook_dispatcher.dispatch.retrier import Retrier
+from flowtask_webhook_dispatcher.dispatch.retrier import CANCEL_BATCH, Retrier
 from flowtask_webhook_dispatcher.dispatch.turns import Turns
 from flowtask_webhook_dispatcher.dispatch.work import Stage
 from flowtask_webhook_dispatcher.endpoints.breaker import Rules
@@ -323,3 +323,49 @@ async def test_the_claims_of_due_rows_read_one_partition_for_each_message(make_e
     assert "(never executed)" in plan
     assert "Seq Scan on messages" not in plan
     assert await sql("SELECT count(*) FROM webhooks.due WHERE claim_no = 1") == [(5,)]
+
+
+async def test_an_endpoint_that_was_made_while_a_replica_stood_still_is_not_taken_for_one_that_is_gone(
+    make_replica, make_endpoint, owe, until, pool
+):
+    replica = make_replica(hold=False)
+    refresh, still, go_on = replica.directory.refresh, asyncio.Event(), asyncio.Event()
+
+    async def refresh_and_stand_still(connection):
+        await refresh(connection)
+        still.set()
+        await go_on.wait()
+
+    replica.directory.refresh = refresh_and_stand_still
+    await still.wait()
+    [due] = await owe(await make_endpoint())
+    replica.directory.refresh = refresh
+    go_on.set()
+    await until(lambda: replica.sent or replica.recorder.waiting)
+    assert ids(replica.sent) == [due]
+    assert await pool.fetchval("SELECT status FROM webhooks.deliveries") == "pending"
+
+
+async def test_what_is_owed_to_an_endpoint_that_is_gone_is_cancelled_a_little_at_a_time(
+    make_replica, make_endpoint, owe, until, pool
+):
+    await owe(await make_endpoint(deleted=True), 5000)
+    replica, most = make_replica(), 0
+
+    async def cancelled():
+        nonlocal most
+        most = max(most, replica.recorder.waiting)
+        return not await pool.fetchval("SELECT count(*) FROM webhooks.due")
+
+    await until(cancelled)
+    assert 0 < most < 2 * CANCEL_BATCH
+    assert await pool.fetchval("SELECT count(*) FROM webhooks.deliveries WHERE status = 'cancelled'") == 5000
+
+
+async def test_times_that_are_far_off_take_no_memory(make_replica):
+    replica = make_replica()
+    for minutes in range(2, 200):
+        replica.retrier.due(utc_now() + timedelta(minutes=minutes))
+    assert len(replica.retrier._agenda) == 0
+    replica.retrier.due(utc_now() + timedelta(seconds=50))
+    assert len(replica.retrier._agenda) == 1

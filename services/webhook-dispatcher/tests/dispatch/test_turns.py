@@ -260,3 +260,28 @@ async def test_a_hundred_thousand_rows_behind_one_key_cost_the_others_nothing(wa
             plan = "\n".join(row[0] for row in rows).partition("Planning:")[0]
             read = max((int(part.split()[0]) for part in plan.split("hit=")[1:]), default=0)
             assert read < 100, plan
+
+
+async def test_whoever_remembers_an_endpoint_as_it_was_before_it_was_ordered_lets_nothing_of_it_go(
+    wait, make_endpoint, pool
+):
+    ordered, loose, gone = await make_endpoint(), await make_endpoint(), await make_endpoint(deleted=True)
+    await pool.execute("UPDATE webhooks.endpoints SET ordering = 'resource' WHERE id = ANY ($1)", [ordered, gone])
+    for endpoint in (ordered, loose, gone):
+        await wait(endpoint, [(1, "a", None), (2, "a", None)])
+    await pool.execute(order_statements.LET_GO, [ordered, loose, gone], utc_now(), 100)
+    kept = await pool.fetch("SELECT DISTINCT endpoint_id FROM webhooks.due WHERE order_key IS NOT NULL")
+    assert [row["endpoint_id"] for row in kept] == [ordered]
+    due = await pool.fetchval("SELECT count(*) FROM webhooks.due WHERE next_attempt_at < $1", utc_now())
+    assert due == 4
+
+
+async def test_whoever_remembers_that_an_endpoint_skips_unblocks_nothing_of_one_that_blocks(wait, make_endpoint, pool):
+    blocks, skips = await make_endpoint(), await make_endpoint()
+    await pool.execute("UPDATE webhooks.endpoints SET ordering = 'resource'")
+    await pool.execute("UPDATE webhooks.endpoints SET after_last_try = 'block' WHERE id = $1", blocks)
+    for endpoint in (blocks, skips):
+        await wait(endpoint, [(1, "a", None)], attempts=4, blocked_at=utc_now())
+    rows = await pool.fetch(order_statements.UNBLOCK, [blocks, skips], 100)
+    assert [row["endpoint_id"] for row in rows] == [skips]
+    assert await pool.fetchval("SELECT endpoint_id FROM webhooks.due") == blocks

@@ -88,7 +88,11 @@ class Guard:
             del self._probes[parcel.receiver.id]
 
     def note(self, receiver: Receiver, outcome: Outcome, now: datetime) -> None:
-        """Learn from what an attempt came to."""
+        """Learn from what an attempt came to, unless the endpoint goes elsewhere by now, or nowhere."""
+        current = self._directory.get(receiver.id)
+        if current is None or current.url != receiver.url:
+            return
+        receiver = current  # what was known when the attempt began may be long overtaken
         before = self._breaker(receiver)
         if before is CLOSED and not self._pace and not isinstance(outcome, Failed):
             return

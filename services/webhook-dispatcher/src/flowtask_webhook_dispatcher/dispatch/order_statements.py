@@ -82,7 +82,12 @@ the hundred thousand rows of one key could be walked along for all the others.
 LET_GO = """
     WITH loose AS MATERIALIZED (
         SELECT delivery_id, blocked_at IS NOT NULL AND next_attempt_at = '9999-01-01Z' AS over FROM webhooks.due
-        WHERE endpoint_id = ANY($1) AND order_key IS NOT NULL LIMIT $3 FOR UPDATE SKIP LOCKED
+        WHERE order_key IS NOT NULL AND endpoint_id IN (
+            SELECT each FROM unnest($1::uuid[]) each WHERE NOT EXISTS (
+                SELECT FROM webhooks.endpoints WHERE id = each AND deleted_at IS NULL AND ordering <> 'none'
+            )
+        )
+        LIMIT $3 FOR UPDATE SKIP LOCKED
     ), over AS (
         DELETE FROM webhooks.due d USING loose WHERE loose.over AND d.delivery_id = loose.delivery_id
     )
@@ -92,15 +97,15 @@ LET_GO = """
         resume_at = CASE WHEN d.blocked_at IS NOT NULL THEN NULL WHEN d.resume_at = '9999-01-01Z' THEN $2 ELSE d.resume_at END
     FROM loose WHERE NOT loose.over AND d.delivery_id = loose.delivery_id
 """
-"""Rows of endpoints that are not ordered any more wait for nothing; what only blocked the others has been given up. One of these
+"""Rows of endpoints that are not ordered any more, whatever the asker remembers, wait for nothing; what only blocked the others has been given up. One of these
 that is tried again by hand at the moment has that attempt, and no other.
 """
 
 UNBLOCK = """
     DELETE FROM webhooks.due WHERE delivery_id IN (
         SELECT delivery_id FROM webhooks.due
-        WHERE endpoint_id = ANY($1) AND order_key IS NOT NULL AND attempts > 0 AND blocked_at IS NOT NULL
-            AND next_attempt_at = '9999-01-01Z'
+        WHERE endpoint_id IN (SELECT id FROM webhooks.endpoints WHERE id = ANY($1) AND after_last_try <> 'block')
+            AND order_key IS NOT NULL AND attempts > 0 AND blocked_at IS NOT NULL AND next_attempt_at = '9999-01-01Z'
         LIMIT $2 FOR UPDATE SKIP LOCKED
     )
     RETURNING endpoint_id, order_key, order_group

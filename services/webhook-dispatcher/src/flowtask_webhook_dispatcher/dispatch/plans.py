@@ -38,13 +38,15 @@ def after_attempt(entry: Attempted, attempts: int, now: datetime) -> Next:
 def after_claim(entry: Attempted, row: Any, now: datetime) -> tuple[Next, Plan | None]:
     """What follows a due row's attempt, and what its row becomes; without a plan it goes.
 
-    A row that turned manual while a scheduled attempt was under way is still owed the manual one. One that blocks goes on to do
+    A row that turned manual while an attempt was under way that was none is still owed the manual one. One that blocks goes on to do
     so until it is delivered.
     """
     if row is None or isinstance(entry.result.outcome, Accepted):
         return DELIVERED, None
     if entry.parcel.trigger in BY_SCHEDULE:
         return _after_schedule(entry, row, now)
+    if entry.parcel.trigger is Trigger.REPLAY and row["trigger"] == Trigger.MANUAL:
+        return DueAgain(now), Plan(now, row["attempts"], Trigger.MANUAL, row["resume_at"], row["blocked_at"])
     if row["blocked_at"] is not None and row["order_key"] is not None:
         return GivenUp(), Plan(NEVER, row["attempts"], Trigger.SCHEDULE, None, row["blocked_at"])
     if row["resume_at"] is None:

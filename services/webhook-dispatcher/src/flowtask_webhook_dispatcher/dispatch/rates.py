@@ -33,10 +33,12 @@ class Rates:
 
     def room(self, receiver: Receiver) -> int:
         """How many attempts may be taken now."""
+        return self._room(receiver, self._clock())
+
+    def _room(self, receiver: Receiver, now: float) -> int:
         rate = receiver.policy.rate
         if rate is None:
             return UNLIMITED
-        now = self._clock()
         if now < self._closed_until.get(receiver.id, 0.0):
             return 0
         taken = self._taken.get(receiver.id)
@@ -54,9 +56,9 @@ class Rates:
 
     def again_in(self, receiver: Receiver) -> timedelta | None:
         """How long until another attempt may be taken; None when one may be now."""
-        if self.room(receiver):
-            return None
         now = self._clock()
+        if self._room(receiver, now):
+            return None
         closed = self._closed_until.get(receiver.id, 0.0) - now
         if closed > 0:
             return timedelta(seconds=closed)

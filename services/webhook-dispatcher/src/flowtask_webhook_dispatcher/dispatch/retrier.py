@@ -33,6 +33,8 @@ POLL_SECONDS = 0.25
 LEASE = timedelta(seconds=10)
 CANCEL_BATCH = 500
 LOOSE_BATCH = 5000
+AGENDA = timedelta(minutes=1)
+"""Times so far ahead are kept in memory."""
 
 
 class Retrier:
@@ -75,8 +77,8 @@ class Retrier:
         self._stopping = False
 
     def due(self, at: datetime) -> None:
-        """Look at that time, which is sooner and more exact than the next poll may be."""
-        if self._agenda.add(at):
+        """Look at that time, which is sooner and more exact than the next poll may be; of what is far off a later look learns."""
+        if at - utc_now() < AGENDA and self._agenda.add(at):
             self._wake.set()
 
     def wake(self) -> None:
@@ -158,9 +160,10 @@ class Retrier:
     async def _round(self, *, full: bool) -> None:
         """Claim what there is room for and hand it to the lanes."""
         async with self._pool.acquire() as connection:
+            # Endpoints are read behind rows: one of which there is a row, and that is not known then, is gone.
+            found = await connection.fetch(statements.WITH_DUE) if full else []
             await self._directory.refresh(connection)
             if full:
-                found = await connection.fetch(statements.WITH_DUE)
                 owed = {row["endpoint_id"]: row["due_at"] for row in found}
                 behind = {row["endpoint_id"] for row in found if row["behind"]}
                 await self._free(connection, self._leases.keys() - behind)
@@ -274,8 +277,8 @@ class Retrier:
 
     def _room(self, endpoint_id: UUID) -> int:
         receiver = self._directory.get(endpoint_id)
-        if receiver is None:
-            return CANCEL_BATCH
+        if receiver is None:  # a few at a time: results of what is sent wait behind them to be put on record
+            return CANCEL_BATCH if self._recorder.waiting < CANCEL_BATCH else 0
         return min(self._guard.room(receiver, utc_now()), self._lanes.room(endpoint_id))
 
     async def _claim_rows(

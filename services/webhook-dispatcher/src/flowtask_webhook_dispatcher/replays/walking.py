@@ -11,7 +11,7 @@ from flowtask_contracts.commands.webhook_replays import Replayed, ReplayStatus
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.ids import utc_now
 
-from ..deliveries.identity import delivery_id
+from ..deliveries.identity import delivery_id, first_id_of
 from ..endpoints import queries as endpoint_queries
 from ..endpoints.models import Endpoint, EndpointState
 from ..endpoints.service import held
@@ -21,8 +21,13 @@ from .models import WINDOW, Came, Replay
 PACE = timedelta(seconds=0.1)
 """Between two steps of a replay."""
 
-RESTING = timedelta(seconds=1)
-"""The same while its webhook is off."""
+HELD = timedelta(seconds=1)
+"""The same while its webhook's circuit is not closed, or it was turned off not long ago."""
+
+RESTING = timedelta(seconds=15)
+"""The same while its webhook is off for longer than a minute."""
+
+SOON = timedelta(minutes=1)
 
 COUNT_SECONDS = 0.5
 
@@ -39,10 +44,9 @@ async def next_step(tx: AsyncSession, keep_days: int) -> bool:
     if replay.status == ReplayStatus.CANCELLING:
         await withdraw(tx, replay)
     elif row is not None:
-        await _advance(tx, replay, row[0], row[1], looking.oldest_kept(utc_now().date(), keep_days))
+        await _advance(tx, replay, row[0], row[1], keep_days)
     if replay.unfinished:
-        resting = row is not None and not row[0].active
-        replay.wait(RESTING if resting else PACE, utc_now())
+        replay.wait(PACE if row is None else _pause(row[0], row[1], utc_now()), utc_now())
     await tx.flush()
     crashpoint("dispatcher.replaying")
     return True
@@ -56,11 +60,21 @@ async def withdraw(tx: AsyncSession, replay: Replay) -> None:
         replay.cancelled(now)
 
 
-async def _advance(tx: AsyncSession, replay: Replay, endpoint: Endpoint, state: EndpointState, oldest: UUID) -> None:
+def _pause(endpoint: Endpoint, state: EndpointState, now: datetime) -> timedelta:
+    """How long until there may be something to do."""
+    if not endpoint.active and now - endpoint.updated_at > SOON:
+        return RESTING
+    return PACE if endpoint.active and state.open_until is None else HELD
+
+
+async def _advance(tx: AsyncSession, replay: Replay, endpoint: Endpoint, state: EndpointState, keep_days: int) -> None:
+    oldest = looking.oldest_kept(utc_now().date(), keep_days)
     if replay.status == ReplayStatus.COUNTING:
         await looking.count(tx, replay, endpoint, oldest, COUNT_SECONDS)
         return
     under_way = await _settle(tx, replay)
+    if not endpoint.active and first_id_of(replay.until) < oldest:
+        replay.cancel(utc_now())  # nothing that it is of is kept any more
     if not endpoint.active or under_way > WINDOW // 2:
         return
     found = await looking.find(tx, replay, endpoint, oldest, WINDOW - under_way)
@@ -70,9 +84,16 @@ async def _advance(tx: AsyncSession, replay: Replay, endpoint: Endpoint, state: 
     if found.ended and not under_way and not sent:
         _, state = await held(tx, replay.workspace_id, replay.endpoint_id)  # what it misses may have changed meanwhile
         replay.complete(utc_now())
-        if replay.recovery and state.missed_since is not None and replay.since <= state.missed_since < replay.until:
-            again = endpoint.updated_at > replay.created_at  # it may have been off once more
-            state.missed_since = replay.until if again else None
+        if replay.recovery:
+            state.missed_since = _still_missed(replay, endpoint, state.missed_since, timedelta(days=keep_days))
+
+
+def _still_missed(replay: Replay, endpoint: Endpoint, since: datetime | None, keep: timedelta) -> datetime | None:
+    """Since when events are missed, once a recovery has sent its own: what came behind its end is not among them."""
+    if since is None or not replay.since <= max(since, replay.created_at - keep) < replay.until:
+        return since
+    off_again = endpoint.updated_at > replay.created_at  # it may have been
+    return replay.until if off_again or replay.until < replay.created_at else None
 
 
 async def _settle(tx: AsyncSession, replay: Replay) -> int:
