@@ -193,7 +193,7 @@ async def _explained(world: World, sql: str, values: list[Any]) -> tuple[float, 
     """The median of execution times in milliseconds, and the last plan without what was never executed."""
     times, lines = [], []
     url = world.stack.environment(DISPATCHER)["FLOWTASK_DATABASE_URL"]
-    connection = await asyncpg.connect(url, server_settings=SERVER_SETTINGS)
+    connection = await asyncpg.connect(url, server_settings={**SERVER_SETTINGS, **statements.WALKING})
     try:
         for number in range(RUNS + 1):
             transaction = connection.transaction()

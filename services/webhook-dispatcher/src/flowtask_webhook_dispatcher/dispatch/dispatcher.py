@@ -22,7 +22,7 @@ from ..health.tally import Tally
 from ..keyring import KeyRing
 from ..settings import DispatcherSettings
 from ..transport import Transport
-from . import metrics, outcomes
+from . import metrics, outcomes, statements
 from .floor import Floor
 from .guard import Guard
 from .intake import Intake
@@ -164,7 +164,7 @@ async def _pool_of(settings: DispatcherSettings) -> "asyncpg.Pool[Any]":
         max_size=4,
         timeout=5,
         command_timeout=15,
-        server_settings={**SERVER_SETTINGS, "application_name": "flowtask-webhook-dispatch"},
+        server_settings={**SERVER_SETTINGS, **statements.WALKING, "application_name": "flowtask-webhook-dispatch"},
         reset=_as_it_is,
     )
 

@@ -1,5 +1,10 @@
 """The hot path's SQL, set-based and written as SQL; times are passed in, so that one clock decides."""
 
+WALKING = {"enable_bitmapscan": "off", "enable_seqscan": "off", "enable_sort": "off"}
+"""Settings of the connections on which these statements run: each walks along an index, from the first row that is wanted on. What is
+known of `due`, which fills and empties, is always out of date, and a plan that believes it gathers all that is due to find one row.
+"""
+
 KNOWN = """
     SELECT event_id, endpoint_id FROM webhooks.deliveries WHERE event_id = ANY($1)
     UNION ALL SELECT event_id, NULL FROM webhooks.erased_events WHERE event_id = ANY($1)
