@@ -266,6 +266,12 @@ class EndpointState(Base):
         self.failures, self.opens, self.opened_at, self.open_until = 0, 0, now, now
         self.failing_since, self.failed_at, self.warned = now, None, TOLD
 
+    def arrive(self, at: datetime) -> None:
+        """Something has arrived at that time: only what failed after it is failing."""
+        self.failing_since = at
+        if self.failed_at is not None and self.failed_at < at:
+            self.failed_at = None
+
     def recover(self) -> None:
         """Something has arrived: nothing is failing any more, and its owner is told that."""
         self.failing_since, self.failed_at, self.warned = None, None, 0
