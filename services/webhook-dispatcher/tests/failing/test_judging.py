@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
+from flowtask_contracts.commands import UpdateEndpoint
 from flowtask_contracts.topology import DISPATCHER_JOBS, FLOWTASK
 from flowtask_kit.database.transaction import transaction
 from flowtask_kit.ids import new_id, utc_now
@@ -15,6 +16,7 @@ from flowtask_kit.service.resources import Resources
 from flowtask_webhook_dispatcher.database import JobRun
 from flowtask_webhook_dispatcher.deliveries.identity import delivery_id
 from flowtask_webhook_dispatcher.endpoints.models import TOLD
+from flowtask_webhook_dispatcher.endpoints.service import EndpointRules, change
 from flowtask_webhook_dispatcher.failing import service
 from flowtask_webhook_dispatcher.failing.queries import last_arrival
 from flowtask_webhook_dispatcher.failing.service import JOB
@@ -329,3 +331,108 @@ async def test_the_log_is_asked_in_the_partitions_of_the_days_in_question_only(s
     for table in ("deliveries", "attempts"):
         assert f"{table}_p{now + timedelta(days=2):%Y%m%d}" in plan
         assert f"{table}_p{now:%Y%m%d}" not in plan
+
+
+@pytest.fixture
+def change_it(cluster, endpoint, workspace):
+    """Change the endpoint as its owner does, at the time of now."""
+    rules = EndpointRules(RING, None, most=1)
+
+    async def ask(**fields):
+        command = UpdateEndpoint(workspace_id=workspace, command_id=new_id(), endpoint_id=endpoint, **fields)
+        async with cluster.transaction() as tx:
+            return await change(tx, rules, command, None)
+
+    return ask
+
+
+@pytest.fixture
+def begin_hours_ago(cluster):
+    """Have the test begin so many hours before the present time, so that after them its clock shows that."""
+
+    def begin(hours):
+        cluster.now = utc_now() - hours * HOUR
+
+    return begin
+
+
+NEW_URL = [{"url": "http://127.0.0.1:2/"}]
+PAUSE = [{"active": False}, {"active": True}]
+
+
+@pytest.mark.parametrize("changes", [NEW_URL, PAUSE], ids=["a new URL", "a pause"])
+async def test_what_its_owner_does_about_a_failing_webhook_begins_the_time_anew(
+    cluster, endpoint, told, state, change_it, begin_hours_ago, changes
+):
+    begin_hours_ago(19)
+    await cluster.pass_(19, endpoint)
+    assert await told() == WARNED
+    failing_since = (await state())["failing_since"]
+    for each in changes:
+        await change_it(**each)
+    found = await state()
+    assert (found["failing_since"] > cluster.now - HOUR, found["failed_at"], found["warned"]) == (True, None, TOLD)
+    assert found["missed_since"] is not None
+    if changes is NEW_URL:
+        assert found["missed_since"] == failing_since
+    await cluster.pass_(9, endpoint)
+    assert await told() == WARNED
+    await cluster.pass_(3, endpoint)
+    assert await told() == [*WARNED, WARNED[0]]
+    assert (await state())["active"]
+
+
+@pytest.mark.parametrize("changes", [NEW_URL, PAUSE], ids=["a new URL", "a pause"])
+async def test_of_a_webhook_whose_owner_was_told_nothing_no_failing_is_known_after_that(
+    cluster, endpoint, told, state, change_it, begin_hours_ago, changes
+):
+    begin_hours_ago(8)
+    await cluster.pass_(8, endpoint)
+    for each in changes:
+        await change_it(**each)
+    found = await state()
+    assert (found["failing_since"], found["failed_at"], found["warned"]) == (None, None, 0)
+    await cluster.pass_(8, endpoint)
+    assert await told() == []
+
+
+async def test_the_time_goes_on_for_a_webhook_that_was_on_already_or_keeps_its_url(
+    cluster, endpoint, state, change_it, begin_hours_ago
+):
+    begin_hours_ago(12)
+    await cluster.pass_(12, endpoint)
+    before = await state()
+    await change_it(active=True, url="http://127.0.0.1:1/", description="billing")
+    after = await state()
+    for name in ("failing_since", "failed_at", "warned"):
+        assert after[name] == before[name], name
+
+
+async def test_a_new_url_of_a_disabled_webhook_tells_nobody_once_more(
+    cluster, endpoint, told, state, change_it, begin_hours_ago
+):
+    begin_hours_ago(22)
+    await cluster.pass_(22, endpoint)
+    await change_it(url="http://127.0.0.1:2/")
+    async with cluster.transaction() as tx:
+        assert not await service.next_news(tx, LIMIT)
+    assert await told() == [*WARNED, DISABLED]
+    assert not (await state())["active"]
+
+
+async def test_failing_is_shown_when_something_has_failed_since_it_was_turned_on_again(
+    cluster, endpoint, change_it, begin_hours_ago
+):
+    begin_hours_ago(22)
+    await cluster.pass_(22, endpoint)
+    assert (await change_it(description="off")).failing_since is not None
+    cluster.now -= HOUR / 3
+    await cluster.attempt(endpoint, well=False)
+    cluster.now += HOUR / 3
+    turned_on = await change_it(active=True)
+    assert turned_on.failing_since is None
+    await cluster.pass_(1)
+    assert (await change_it(description="still not")).failing_since is None
+    await cluster.pass_(1, endpoint)
+    since = (await change_it(description="now")).failing_since
+    assert abs(since - turned_on.updated_at) < HOUR / 60

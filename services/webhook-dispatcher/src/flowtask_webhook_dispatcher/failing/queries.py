@@ -34,7 +34,8 @@ def hours_between(job: str, since: datetime, until: datetime) -> Select[int]:
 def learn(since: datetime, rest: Any) -> TextClause:
     """Note of every endpoint that was attempted since then since when nothing but failures came, and until when.
 
-    A success ends it; so does a rest. Where an owner was told, the success is for `recovering` to see and to tell.
+    A success ends it; so does a rest. Where an owner was told, the success is for `recovering` to see and to tell. What failed
+    before the time began anew is not of it.
     """
     return text("""
         WITH seen AS (
@@ -57,7 +58,8 @@ def learn(since: datetime, rest: Any) -> TextClause:
         FROM began b
         WHERE t.endpoint_id = b.endpoint_id AND (t.warned = 0 OR b.well IS NULL)
             AND (b.since IS NOT NULL OR t.failing_since IS NOT NULL)
-    """).bindparams(bindparam("since", since, type_=_TIME), bindparam("rest", rest))
+            AND (b.well IS NOT NULL OR t.failing_since IS NULL OR t.failed_at IS NOT NULL OR b.ill > t.failing_since - :slot)
+    """).bindparams(bindparam("since", since, type_=_TIME), bindparam("rest", rest), bindparam("slot", SLOT))
 
 
 def long_failing(before: datetime, seen: datetime) -> Select[UUID, UUID]:
