@@ -146,6 +146,23 @@ async def test_a_repeat_sends_nothing_again_and_gets_the_first_answer(receive, s
     assert len(receiver.requests) == 2
 
 
+async def test_a_receiver_that_hangs_up_on_a_kept_connection_gets_the_test_once(
+    receive, subscribe, publish, settled, send
+):
+    async def hang_up(request):
+        if "x-flowtask-test" in request.headers:
+            raise ConnectionResetError
+        return 200
+
+    receiver = await receive(hang_up)
+    endpoint = await subscribe(receiver.url)
+    event = await publish()
+    await settled(endpoint, event, "delivered")
+    sent = await send(endpoint)
+    assert (sent.delivered, sent.error_code) == (False, "closed")
+    assert receiver.ids() == [str(event), str(sent.id)]
+
+
 async def test_no_transaction_is_open_while_the_receiver_answers(receive, subscribe, send, pool, until):
     async def look(_request):
         """Answer once every transaction has ended that was open when the request came."""

@@ -106,6 +106,7 @@ def sealed(
             raise ValidationFailed(
                 details=[ErrorDetail(field=below("headers", each), message=message) for each in unknown]
             )
+        check_headers({name: SecretStr(value) for name, value in values.items()})  # masks are shorter than what they stand for
     if not values:
         return None, []
     return keyring.encrypt(endpoint_id, orjson.dumps(list(values.items())).decode(), _HEADERS), list(values)

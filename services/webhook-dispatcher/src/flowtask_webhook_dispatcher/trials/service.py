@@ -155,7 +155,7 @@ class Trials:
         try:
             if test.target is None:
                 raise TransportError(Failure.INVALID_URL)  # noqa: TRY301 - it ends like any other attempt
-            answer = await self._client.post(test.target, sent, body, timeout=self._timeout)
+            answer = await self._client.post(test.target, sent, body, timeout=self._timeout, fresh=True)
         except TransportError as error:
             if error.kind.ours:
                 raise ServiceUnavailable(retry_after=5) from error
