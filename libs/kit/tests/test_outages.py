@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from flowtask_contracts.errors import ServiceUnavailable
 from flowtask_kit.database.transaction import transaction
-from flowtask_kit.outages import is_outage
+from flowtask_kit.outages import is_outage, is_timeout
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,26 @@ async def test_a_value_that_speaks_of_closed_connections_is_no_outage(world):
     with pytest.raises(sqlalchemy.exc.DBAPIError) as refused:
         await wrong()
     assert not is_outage(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "statement", "late"),
+    [
+        ("statement_timeout", "SELECT pg_sleep(10)", True),
+        ("lock_timeout", "LOCK TABLE notes.notes", True),
+        ("lock_timeout", "DO $$ BEGIN RAISE EXCEPTION 'bye' USING ERRCODE = '57P01'; END $$", False),
+    ],
+)
+async def test_a_statement_that_took_too_long_is_told_from_a_server_that_is_away(world, limit, statement, late):
+    notes = world.resources()
+    async with transaction(notes.database, notes.wake) as holding:
+        await holding.execute(text("LOCK TABLE notes.notes IN SHARE MODE"))
+        async with notes.database.sessions() as tx:
+            await tx.execute(text(f"SET LOCAL {limit} = '50ms'"))
+            with pytest.raises(sqlalchemy.exc.DBAPIError) as ended:
+                await tx.execute(text(statement))
+    assert is_outage(ended.value)
+    assert is_timeout(ended.value) is late
 
 
 async def test_a_missing_table_is_no_outage(world):

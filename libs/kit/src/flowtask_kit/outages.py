@@ -34,6 +34,13 @@ def is_read_only(error: BaseException | None) -> bool:
     return isinstance(error, asyncpg.ReadOnlySQLTransactionError)
 
 
+def is_timeout(error: BaseException | None) -> bool:
+    """True where the server has ended a single statement for its time, or its wait for a lock: others may still be carried out."""
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
+        error = error.orig.__cause__ or error.orig
+    return isinstance(error, asyncpg.QueryCanceledError | asyncpg.LockNotAvailableError)
+
+
 def _is_outage_of_postgresql(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return str(getattr(error, "sqlstate", "")).startswith(_SQLSTATES_OF_OUTAGE)

@@ -22,6 +22,7 @@ from flowtask_contracts.errors import (
 from flowtask_kit import logs
 from flowtask_kit.bus.answers import CONCURRENCY, MAX_REPLY_BYTES, Answers
 from flowtask_kit.bus.commands import Commands
+from flowtask_kit.bus.errors import is_undecided
 from flowtask_kit.ids import new_id
 
 WORKSPACE = new_id()
@@ -161,9 +162,12 @@ async def test_what_has_to_be_found_out_is_found_out_before_the_transaction_and_
 
 @pytest.fixture
 async def outside(world):
-    """A service that does something outside: `done` is what it did, each time with its connections in use; `go` lets it end."""
+    """A service that does something outside: `done` is what it did, each time with its connections in use; `go` lets it end.
+
+    It raises what is `unable`, once.
+    """
     notes, desk = world.resources(), world.resources("front-desk")
-    done, go = [], asyncio.Event()
+    done, unable, go = [], [], asyncio.Event()
 
     async def find_out(command):
         return command.text.upper()
@@ -175,6 +179,8 @@ async def outside(world):
 
     async def perform(command, found):
         done.append((found, notes.database.engine.pool.checkedout()))
+        if unable:
+            raise unable.pop()
         await go.wait()
         return WrittenNote(id=command.command_id, text=found, edit_key="hunter2")
 
@@ -182,7 +188,9 @@ async def outside(world):
         WriteNote, find_out, begin, perform
     )
     await world.connected(desk, notes)
-    yield SimpleNamespace(change=desk.commands.change, ask=desk.commands.ask, done=done, go=go, world=world)
+    yield SimpleNamespace(
+        change=desk.commands.change, ask=desk.commands.ask, done=done, unable=unable, go=go, world=world
+    )
     go.set()
 
 
@@ -192,15 +200,16 @@ async def test_what_is_done_outside_is_done_once_with_no_transaction_open(outsid
     await eventually(lambda: outside.done)
     with pytest.raises(Conflict, match="is under way") as refused:
         await outside.ask(command, WrittenNote)
-    assert refused.value.retry_after == 1
+    assert (refused.value.retry_after, is_undecided(refused.value)) == (1, True)
     outside.go.set()
     answer = await first
     assert (answer.data.text, answer.data.edit_key, answer.replayed) == ("KNOCK", "hunter2", False)
     again = await outside.change(command, WrittenNote)
     assert again.replayed
     assert again.data == answer.data.model_copy(update={"edit_key": None, "secret_shown": True})
-    with pytest.raises(Conflict, match="was used for another request"):
+    with pytest.raises(Conflict, match="was used for another request") as refused:
         await outside.ask(command.model_copy(update={"text": "another"}), WrittenNote)
+    assert not is_undecided(refused.value)
     assert outside.done == [("KNOCK", 0)]
 
 
@@ -209,7 +218,33 @@ async def test_what_was_begun_outside_and_never_ended_is_not_begun_again(outside
     command = write("knock")
     await outside.ask(command, WrittenNote)
     outside.world.sql("UPDATE notes.command_records SET reply = NULL, created_at = created_at - interval '1 minute'")
-    with pytest.raises(Conflict, match="is not known"):
+    with pytest.raises(Conflict, match="is not known") as refused:
+        await outside.ask(command, WrittenNote)
+    assert is_undecided(refused.value)
+    assert len(outside.done) == 1
+
+
+async def test_what_could_not_be_done_outside_may_be_repeated(outside):
+    outside.go.set()
+    command = write("knock")
+    outside.unable.append(ServiceUnavailable(retry_after=5))
+    with pytest.raises(ServiceUnavailable) as refused:
+        await outside.ask(command, WrittenNote)
+    assert (refused.value.retry_after, outside.world.count("command_records")) == (5, 0)
+    answer = await outside.change(command, WrittenNote)
+    assert (answer.data.text, answer.replayed) == ("KNOCK", False)
+    assert (await outside.change(command, WrittenNote)).replayed
+    assert len(outside.done) == 2
+
+
+@pytest.mark.parametrize("error", [FlowTaskError("cut short"), RuntimeError()], ids=type)
+async def test_what_may_have_been_done_outside_is_not_done_again(outside, error):
+    outside.go.set()
+    command = write("knock")
+    outside.unable.append(error)
+    with pytest.raises(FlowTaskError):
+        await outside.ask(command, WrittenNote)
+    with pytest.raises(Conflict, match="is under way"):
         await outside.ask(command, WrittenNote)
     assert len(outside.done) == 1
 

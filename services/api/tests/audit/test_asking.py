@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from flowtask_contracts.base import rfc3339
-from flowtask_contracts.errors import Conflict, FlowTaskError, ValidationFailed
-from flowtask_kit.bus.errors import UnderWay
+from flowtask_contracts.errors import Conflict, FlowTaskError, RateLimited, ValidationFailed
+from flowtask_kit.bus.errors import OutcomeUnknown, UnderWay
 from flowtask_kit.ids import new_id, utc_now
 
 HOOKS, LOG = "/api/v1/webhooks", "/api/v1/audit-log"
@@ -113,7 +113,8 @@ async def test_the_entry_is_committed_before_the_command_is_asked_and_no_transac
 
 
 async def test_what_the_owner_refuses_is_not_told(client, dispatcher):
-    for refusal in (ValidationFailed("no"), Conflict("full")):
+    later = (RateLimited(retry_after=30), Conflict("An attempt is under way", retry_after=2))
+    for refusal in (ValidationFailed("no"), Conflict("full"), *later):
         dispatcher.answers["create-endpoint"] = refusal
         assert (await client.post(HOOKS, json=HOOK)).status_code == refusal.status
         assert (await client.post(HOOKS, json=HOOK, headers=key())).status_code == refusal.status
@@ -158,11 +159,12 @@ async def test_a_repeat_that_is_refused_leaves_open_what_became_of_the_first(cli
     assert await entry() == ("requested", None)
 
 
-async def test_what_is_under_way_there_is_not_taken_back(client, dispatcher, entry):
-    dispatcher.answers["create-endpoint"] = UnderWay(retry_after=1)
+@pytest.mark.parametrize("undecided", [UnderWay(retry_after=1), OutcomeUnknown()], ids=["under way", "not known"])
+async def test_what_is_under_way_there_or_not_known_is_not_taken_back(client, dispatcher, entry, undecided):
+    dispatcher.answers["create-endpoint"] = undecided
     answer = await client.post(HOOKS, json=HOOK, headers=key())
-    assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
-    assert (answer.json()["error"]["code"], answer.json()["error"]["retryAfter"]) == ("CONFLICT", 1)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+    assert answer.json()["error"].get("retryAfter") == undecided.retry_after
     assert await entry() == ("requested", None)
     dispatcher.answers["create-endpoint"] = ENDPOINT
     assert (await client.post(HOOKS, json=HOOK, headers=key())).status_code == 201

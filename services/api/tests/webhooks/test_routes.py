@@ -372,3 +372,19 @@ async def test_a_bad_replay_is_a_400_that_points_to_the_place(client, dispatcher
     assert answer.status_code == 400
     assert [detail["field"] for detail in answer.json()["error"]["details"]] == [field]
     assert not dispatcher.asked
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("field", ["rateLimit", "ratePeriodSeconds", "maxConcurrency"])
+@pytest.mark.parametrize("value", [True, "7", 1.5], ids=str)
+async def test_what_only_looks_like_a_number_is_refused_by_its_place(client, dispatcher, method, field, value):
+    where = "/api/v1/webhooks" if method == "POST" else WEBHOOK
+    refused = await client.request(method, where, json={**HOOK, field: value})
+    assert refused.status_code == 400
+    assert [detail["field"] for detail in refused.json()["error"]["details"]] == [field]
+    waits = {"retryPolicy": "custom", "retrySchedule": [5, value]}
+    refused = await client.request(method, where, json={**HOOK, **waits})
+    assert [detail["field"] for detail in refused.json()["error"]["details"]] == ["retrySchedule.1"]
+    refused = await client.post("/api/v1/webhooks/filters/try", json={"limit": value})
+    assert [detail["field"] for detail in refused.json()["error"]["details"]] == ["limit"]
+    assert not dispatcher.asked

@@ -87,3 +87,12 @@ def test_the_mask_keeps_a_value_whatever_the_case_of_its_name():
         with pytest.raises(ValidationFailed) as refusal:
             sealed(RING, ENDPOINT, headers(X_C=MASK), before)
         assert [detail.field for detail in refusal.value.details] == ["headers.X-C"]
+
+
+def test_values_that_are_kept_count_as_long_as_they_are():
+    stored, _ = sealed(RING, ENDPOINT, headers(X_A="a" * 2000, X_B="b" * 2000), None)
+    with pytest.raises(ValidationFailed) as refusal:
+        sealed(RING, ENDPOINT, headers(X_A=MASK, X_B=MASK, X_C="c" * 200), stored)
+    assert [detail.field for detail in refusal.value.details] == ["headers"]
+    kept, _ = sealed(RING, ENDPOINT, headers(X_A=MASK, X_B=MASK, X_C="c"), stored)
+    assert len(opened(RING, ENDPOINT, kept).sent) == 3

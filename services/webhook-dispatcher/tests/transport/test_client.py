@@ -184,6 +184,21 @@ async def test_a_reused_connection_that_dies_within_its_answer_is_not_replaced(c
     assert (receiver.connections, len(receiver.requests)) == (1, 2)
 
 
+async def test_a_fresh_post_has_a_connection_of_its_own_and_is_made_once(client, receive):
+    async def behave(peer):
+        if receiver.connections == 1:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await peer.request()
+
+    receiver = await receive(behave)
+    await client.post(receiver.target(), HEADERS, b"x", timeout=5)
+    with pytest.raises(TransportError) as caught:
+        await client.post(receiver.target(), HEADERS, b"x", timeout=5, fresh=True)
+    assert caught.value.kind is Failure.CLOSED
+    assert (receiver.connections, len(receiver.requests)) == (2, 2)
+
+
 async def test_idle_connections_are_bounded_per_origin_and_in_all(make_client, receive, until, ok):
     client = make_client(max_idle_per_origin=3, max_idle=5)
     one, other = await receive(ok), await receive(ok)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from ipaddress import ip_network
 from uuid import uuid4
 
 import jsonschema
@@ -9,11 +10,16 @@ import pytest
 from standardwebhooks import Webhook
 
 from flowtask_contracts.commands import GetEndpoint, GetEndpointHealth, SendTest, SendTestTo, UpdateEndpoint
-from flowtask_contracts.errors import Conflict, NotFound, RateLimited, ValidationFailed
+from flowtask_contracts.errors import Conflict, NotFound, RateLimited, ServiceUnavailable, ValidationFailed
 from flowtask_contracts.event_types import event_types
 from flowtask_kit.ids import new_id
+from flowtask_webhook_dispatcher.dispatch.payload import PublicEvent
 from flowtask_webhook_dispatcher.keyring import new_secret
+from flowtask_webhook_dispatcher.signing import SigningKey
+from flowtask_webhook_dispatcher.transport import AddressPolicy, Admission, HookClient, parse_url
+from flowtask_webhook_dispatcher.trials.errors import CutShort
 from flowtask_webhook_dispatcher.trials.limits import MOST_OF_A_WORKSPACE, MOST_TO_A_HOST
+from flowtask_webhook_dispatcher.trials.service import Prepared, Trials
 
 CONFIDED = "Bearer c2VjcmV0IG9mIHRoZSByZWNlaXZlcg"
 
@@ -144,6 +150,65 @@ async def test_a_repeat_sends_nothing_again_and_gets_the_first_answer(receive, s
     assert shown.secret.startswith("whsec_")
     assert again == shown.model_copy(update={"secret": None, "secret_shown": True})
     assert len(receiver.requests) == 2
+
+
+async def test_a_receiver_that_hangs_up_on_a_kept_connection_gets_the_test_once(
+    receive, subscribe, publish, settled, send
+):
+    async def hang_up(request):
+        if "x-flowtask-test" in request.headers:
+            raise ConnectionResetError
+        return 200
+
+    receiver = await receive(hang_up)
+    endpoint = await subscribe(receiver.url)
+    event = await publish()
+    await settled(endpoint, event, "delivered")
+    sent = await send(endpoint)
+    assert (sent.delivered, sent.error_code) == (False, "closed")
+    assert receiver.ids() == [str(event), str(sent.id)]
+
+
+async def test_a_test_that_could_not_be_sent_is_sent_by_a_repeat(
+    receive, serve, subscribe, connect_proxy, ask, workspace
+):
+    receiver = await receive()
+    proxy = await connect_proxy(answer=b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+    await serve(webhooks_proxy_url=proxy.url)
+    endpoint = await subscribe(receiver.url)
+    command = SendTest(workspace_id=workspace, command_id=new_id(), endpoint_id=endpoint.id)
+    with pytest.raises(ServiceUnavailable) as refusal:
+        await ask(command)
+    assert (refusal.value.retry_after, receiver.requests) == (5, [])
+    proxy.answer, proxy.default = None, receiver.port
+    sent = await ask(command)
+    assert (sent.delivered, receiver.ids()) == (True, [str(sent.id)])
+
+
+async def test_a_test_that_a_shutdown_cuts_short_says_that_it_may_have_been_sent(
+    receive, cloud_event, workspace, until
+):
+    answering = asyncio.Event()
+
+    async def slowly(_request):
+        await answering.wait()
+        return 200
+
+    receiver = await receive(slowly)
+    admission = Admission(AddressPolicy((ip_network("127.0.0.0/8"),)), allow_http=True, ports=(range(1, 65536),))
+    client = HookClient(admission)
+    trials = Trials(client, None, allow_http=True, timeout=60)
+    event = PublicEvent.parse(cloud_event())
+    key = SigningKey.of(new_secret())
+    test = Prepared(event, new_id(), parse_url(receiver.url, allow_http=True), key, thin=False)
+    command = SendTestTo(workspace_id=workspace, command_id=new_id(), url=receiver.url)
+    sending = asyncio.create_task(trials.send(command, test))
+    await until(lambda: receiver.requests)
+    await client.aclose()
+    with pytest.raises(CutShort, match="may have been sent") as refusal:
+        await sending
+    assert (refusal.value.status, refusal.value.retry_after) == (503, None)
+    assert not isinstance(refusal.value, ServiceUnavailable), "or else a repeat would send it once more"
 
 
 async def test_no_transaction_is_open_while_the_receiver_answers(receive, subscribe, send, pool, until):

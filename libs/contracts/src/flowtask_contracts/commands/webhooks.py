@@ -172,7 +172,9 @@ class Endpoint(Contract):
     )
     disabled_reason: DisabledReason | None = Field(default=None, examples=[None])
     failing_since: Instant | None = Field(
-        default=None, description="Since when every attempt has failed, to five minutes.", examples=[None]
+        default=None,
+        description="Since when every attempt has failed, to five minutes; looked at once an hour.",
+        examples=[None],
     )
     missed: Missed | None = Field(default=None, description="Events may have been missed.")
     previous_secret_until: Instant | None = Field(

@@ -11,7 +11,7 @@ from faststream.message import StreamMessage
 from faststream.nats import NatsMessage
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -89,6 +89,8 @@ class Answers:
 
         `begin` may refuse; its transaction, after `find_out`, has the command's id on record before anything is done. Another
         keeps the reply. A repeat gets that reply; UnderWay while there may still come one, and OutcomeUnknown after that.
+
+        `perform` raises ServiceUnavailable only where nothing was done: the id is forgotten, and a repeat is carried out.
         """
 
         async def carry_out(request: C) -> Reply:
@@ -97,7 +99,12 @@ class Answers:
                 if request.command_id is not None and (kept := await self._taken(tx, request)) is not None:
                     return _replayed(kept, timedelta(seconds=2 * command.deadline))
                 prepared = await begin(tx, request, found)
-            data = (await perform(request, prepared)).model_dump(mode="json", by_alias=True)
+            try:
+                answer = await perform(request, prepared)
+            except ServiceUnavailable:
+                await self._forget(request)
+                raise
+            data = answer.model_dump(mode="json", by_alias=True)
             await self._keep_later(request, data)
             return Reply(data=data)
 
@@ -202,6 +209,19 @@ class Answers:
             if not is_outage(error):
                 raise
             log.warning("reply of a command not kept", command=request.bus_subject(), error=repr(error))
+
+    async def _forget(self, request: Command) -> None:
+        """Take a command off the record that was not carried out; if that cannot be, a repeat is told that it is not known."""
+        if request.command_id is None:
+            return
+        records = self._records
+        try:
+            async with transaction(self._database, self._wake) as tx:
+                await tx.execute(delete(records).where(records.command_id == request.command_id))
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("command not forgotten", command=request.bus_subject(), error=repr(error))
 
     def _lock(self, request: Command) -> int:
         """The number of the advisory lock under which this service carries out a command."""

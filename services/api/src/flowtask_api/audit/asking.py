@@ -20,6 +20,7 @@ from flowtask_contracts.commands import Command
 from flowtask_contracts.errors import FlowTaskError
 from flowtask_kit import logs
 from flowtask_kit.bus.commands import Commands
+from flowtask_kit.bus.errors import is_undecided
 from flowtask_kit.crashpoints import crashpoint
 from flowtask_kit.database.engine import Database
 from flowtask_kit.ids import new_id, utc_now
@@ -101,7 +102,7 @@ class Recording:
         try:
             changed = await self._commands.change(command.model_copy(update={"command_id": command_id}), answer)
         except FlowTaskError as refusal:
-            if refusal.status < FlowTaskError.status and refusal.retry_after is None:  # else nothing is decided yet
+            if refusal.status < FlowTaskError.status and not is_undecided(refusal):
                 await self._take_back(taken, entry_id)
             raise
         if changed.replayed:

@@ -27,7 +27,8 @@ def _to_milliseconds(value: datetime) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
-def _only_numbers(value: Any) -> Any:
+def only_numbers(value: Any) -> Any:
+    """A JSON number as it is; ValueError for words and booleans that look like one."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     msg = "must be a whole number"
@@ -59,5 +60,5 @@ Flag = Annotated[bool, BeforeValidator(_only_true_booleans)]
 
 DAY = 24 * 60 * 60
 
-Overlap = Annotated[int, Field(ge=0, le=7 * DAY, examples=[3600]), BeforeValidator(_only_numbers)]
+Overlap = Annotated[int, Field(ge=0, le=7 * DAY, examples=[3600]), BeforeValidator(only_numbers)]
 """For how long, in seconds, what is rotated goes on beside what takes its place; seven days at most."""

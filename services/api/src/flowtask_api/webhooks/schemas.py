@@ -4,13 +4,14 @@ import operator
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from flowtask_contracts.base import Instant, Text
 from flowtask_contracts.commands import webhook_tests
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
 from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
+    LONGEST_WAIT,
     AfterLastTry,
     AtOnce,
     Endpoint,
@@ -23,14 +24,13 @@ from flowtask_contracts.commands.webhooks import (
     Signature,
     Signatures,
     Url,
-    Waits,
 )
 from flowtask_contracts.events import PUBLIC_TYPES
 from flowtask_contracts.signing_secrets import OwnSecret
 from flowtask_contracts.webhook_content import DeliveryMode, Headers, Metadata, PayloadForm
 
 from ..http.paging import CursorQuery
-from ..http.schemas import DAY, Body, Flag, Overlap
+from ..http.schemas import DAY, Body, Flag, Overlap, only_numbers
 from .filter_schemas import EXAMPLE, GivenFilter
 
 _KNOWN = [*PUBLIC_TYPES, *dict.fromkeys(name.partition(".")[0] + ".*" for name in PUBLIC_TYPES), "*"]
@@ -49,6 +49,18 @@ _OWN = (
     "A signing secret of your own, `whsec_` and the base64 of 24 to 64 random bytes; one is made if this is left out."
 )
 Note = Annotated[Text, Field(max_length=500)]
+_PerPeriod = Annotated[PerPeriod, BeforeValidator(only_numbers)]
+_Period = Annotated[Period, BeforeValidator(only_numbers)]
+_AtOnce = Annotated[AtOnce, BeforeValidator(only_numbers)]
+_Waits = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=LONGEST_WAIT), BeforeValidator(only_numbers)], ...],
+    Field(
+        min_length=1,
+        max_length=20,
+        description="Seconds before the second try, the third, and so on; together at most 432,000 (five days).",
+        examples=[[5, 60, 600]],
+    ),
+]
 _PAYLOAD = "`full` is all of an event; `thin` its id, type and time, and the id of what it is of."
 
 
@@ -79,11 +91,11 @@ class CreateWebhook(Body):
     metadata: Metadata = Field(default_factory=dict)
     active: Flag = True
     retry_policy: RetryPolicy = Field(default=RetryPolicy.STANDARD, examples=["custom"])
-    retry_schedule: Waits | None = Field(default=None, description=_SCHEDULE)
+    retry_schedule: _Waits | None = Field(default=None, description=_SCHEDULE)
     retry_on: RetryOn = RetryOn.SERVER
-    rate_limit: PerPeriod | None = None
-    rate_period_seconds: Period = 1
-    max_concurrency: AtOnce | None = None
+    rate_limit: _PerPeriod | None = None
+    rate_period_seconds: _Period = 1
+    max_concurrency: _AtOnce | None = None
     ordering: Ordering = Field(default=Ordering.NONE, description=_ORDERING, examples=["resource"])
     after_last_try: AfterLastTry = Field(default=AfterLastTry.SKIP, description=_AFTER_LAST_TRY)
     signatures: Signatures = (Signature.HMAC,)
@@ -105,11 +117,11 @@ class UpdateWebhook(Body):
     metadata: Metadata = Field(default_factory=dict)
     active: Flag = Field(default_factory=bool)
     retry_policy: RetryPolicy = Field(default_factory=lambda: RetryPolicy.STANDARD, examples=["custom"])
-    retry_schedule: Waits = Field(default_factory=tuple, description=_SCHEDULE)
+    retry_schedule: _Waits = Field(default_factory=tuple, description=_SCHEDULE)
     retry_on: RetryOn = Field(default_factory=lambda: RetryOn.SERVER)
-    rate_limit: PerPeriod | None = None
-    rate_period_seconds: Period = Field(default_factory=int)
-    max_concurrency: AtOnce | None = None
+    rate_limit: _PerPeriod | None = None
+    rate_period_seconds: _Period = Field(default_factory=int)
+    max_concurrency: _AtOnce | None = None
     ordering: Ordering = Field(
         default_factory=lambda: Ordering.NONE,
         description=f"{_ORDERING} A change holds for events that happen from `orderedSince` on.",
@@ -148,7 +160,7 @@ class TryFilter(Body):
     filter: GivenFilter | None = Field(
         default=None, description="A filter in place of the webhook's; null for none.", examples=[EXAMPLE]
     )
-    limit: int = Field(
+    limit: Annotated[int, BeforeValidator(only_numbers)] = Field(
         default=100, ge=1, le=100, description="How many of the latest events are judged.", examples=[100]
     )
 

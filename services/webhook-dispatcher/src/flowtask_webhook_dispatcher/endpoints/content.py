@@ -92,7 +92,7 @@ def sealed(
 ) -> tuple[bytes | None, list[str]]:
     """What to keep of headers, and their names; a value that is the mask stands for the one in `stored`.
 
-    ValidationFailed for what may not be sent, and for a mask without a value behind it.
+    ValidationFailed for what may not be sent, kept values included, and for a mask without a value behind it.
     """
     check_headers(headers)
     values = {name: value.get_secret_value() for name, value in headers.items()}
@@ -106,6 +106,8 @@ def sealed(
             raise ValidationFailed(
                 details=[ErrorDetail(field=below("headers", each), message=message) for each in unknown]
             )
+        whole = {name: SecretStr(value) for name, value in values.items()}
+        check_headers(whole)
     if not values:
         return None, []
     return keyring.encrypt(endpoint_id, orjson.dumps(list(values.items())).decode(), _HEADERS), list(values)

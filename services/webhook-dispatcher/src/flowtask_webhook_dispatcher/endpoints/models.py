@@ -209,7 +209,7 @@ class Endpoint(Base):
             held_until=state.open_until if circuit is Circuit.OPEN else None,
             disabled_at=self.disabled_at,
             disabled_reason=None if self.disabled_reason is None else DisabledReason(self.disabled_reason),
-            failing_since=state.failing_since,
+            failing_since=None if state.failed_at is None else state.failing_since,
             missed=state.missed(),
             previous_secret_until=self.previous_secret_until(now),
             created_by=self.created_by,
@@ -265,6 +265,22 @@ class EndpointState(Base):
         """After it was disabled: one attempt finds out whether it is back, and the time in which it may fail begins anew."""
         self.failures, self.opens, self.opened_at, self.open_until = 0, 0, now, now
         self.failing_since, self.failed_at, self.warned = now, None, TOLD
+
+    def fail_anew(self, now: datetime) -> None:
+        """Its owner has done something about it: the time in which it may fail begins anew.
+
+        An owner who was told that it fails is told when something arrives, and offered what has failed so far.
+        """
+        since, self.failing_since, self.failed_at = self.failing_since, None, None
+        if self.warned:
+            self.miss(since or now)
+            self.failing_since, self.warned = now, TOLD
+
+    def arrive(self, at: datetime) -> None:
+        """Something has arrived at that time: only what failed after it is failing."""
+        self.failing_since = at
+        if self.failed_at is not None and self.failed_at < at:
+            self.failed_at = None
 
     def recover(self) -> None:
         """Something has arrived: nothing is failing any more, and its owner is told that."""

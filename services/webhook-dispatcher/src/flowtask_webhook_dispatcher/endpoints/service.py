@@ -138,7 +138,8 @@ async def change(
 ) -> EndpointView:
     """Set the fields that the command names; the others stay. What there is against a URL is raised if it is a new one.
 
-    What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before.
+    What goes somewhere else, or is turned on again, is tried at once, whatever was known of it before, and may fail as long as
+    any other.
     """
     endpoint, state = await held(tx, command.workspace_id, command.endpoint_id)
     named, now = command.model_fields_set, utc_now()
@@ -149,6 +150,8 @@ async def change(
             raise objection
         endpoint.url = command.url
         state.begin_anew()
+        if endpoint.disabled_at is None:  # else that is for being turned on again
+            state.fail_anew(now)
     if command.events is not None:
         endpoint.events = patterns.check(command.events)
     if command.active is not None:
@@ -172,7 +175,7 @@ async def change(
 
 def _turn(endpoint: Endpoint, state: EndpointState, now: datetime, *, on: bool) -> None:
     """Off: what comes is missed from now on. On again: at once, or by one attempt first where it was not its owner's doing."""
-    disabled = endpoint.disabled_at is not None
+    disabled, paused = endpoint.disabled_at is not None, not endpoint.active
     if endpoint.active and not on and not endpoint.polled:
         state.miss(now)
     endpoint.turn(on=on)
@@ -180,6 +183,8 @@ def _turn(endpoint: Endpoint, state: EndpointState, now: datetime, *, on: bool) 
         state.try_out(now)
     elif on:
         state.begin_anew()
+        if paused:
+            state.fail_anew(now)
 
 
 def _change_content(rules: EndpointRules, command: UpdateEndpoint, endpoint: Endpoint, now: datetime) -> None:

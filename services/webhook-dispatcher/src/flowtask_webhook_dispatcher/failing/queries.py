@@ -1,18 +1,21 @@
 """Statements on endpoints to which nothing arrives."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Exists, Select, TextClause, bindparam, exists, func, select, text
+from sqlalchemy import DateTime, Select, TextClause, bindparam, func, select, text
 
 from ..database import JobRun
+from ..deliveries.identity import first_id_of
 from ..deliveries.models import Attempt, Delivery
 from ..endpoints.models import Endpoint, EndpointState
 from ..health.models import SLOT, AttemptCount
 from .rules import DISABLED
 
 _TIME = DateTime(timezone=True)
+_TRIED_FOR = timedelta(days=6)
+"""From an event to the last attempt of its schedule, which takes five days at most."""
 
 
 def looked_before(job: str, slot: datetime) -> Select[datetime]:
@@ -31,7 +34,8 @@ def hours_between(job: str, since: datetime, until: datetime) -> Select[int]:
 def learn(since: datetime, rest: Any) -> TextClause:
     """Note of every endpoint that was attempted since then since when nothing but failures came, and until when.
 
-    A success ends it; so does a rest. Where an owner was told, the success is for `recovered` to see and to tell.
+    A success ends it; so does a rest. Where an owner was told, the success is for `recovering` to see and to tell. What failed
+    before the time began anew is not of it.
     """
     return text("""
         WITH seen AS (
@@ -54,7 +58,8 @@ def learn(since: datetime, rest: Any) -> TextClause:
         FROM began b
         WHERE t.endpoint_id = b.endpoint_id AND (t.warned = 0 OR b.well IS NULL)
             AND (b.since IS NOT NULL OR t.failing_since IS NOT NULL)
-    """).bindparams(bindparam("since", since, type_=_TIME), bindparam("rest", rest))
+            AND (b.well IS NOT NULL OR t.failing_since IS NULL OR t.failed_at IS NOT NULL OR b.ill > t.failing_since - :slot)
+    """).bindparams(bindparam("since", since, type_=_TIME), bindparam("rest", rest), bindparam("slot", SLOT))
 
 
 def long_failing(before: datetime, seen: datetime) -> Select[UUID, UUID]:
@@ -77,19 +82,39 @@ def untold() -> Select[Endpoint, EndpointState]:
     return _one(Endpoint.disabled_at.is_not(None), EndpointState.warned < DISABLED)
 
 
-def recovered() -> Select[Endpoint, EndpointState]:
-    """An endpoint whose owner was told that it fails, and at which something has arrived since, to the attempt.
+def recovering(fresh: datetime) -> Select[UUID, Any, bool]:
+    """Endpoints whose owners were told that they fail, and at which something may have arrived since then, by the counts.
 
-    The log is asked only about endpoints of which the counts say that it may be so.
+    Their ids, since when they have been failing, and whether the counts leave no doubt. Where they do, it arrived within the five
+    minutes in which the failing began; once that was before `fresh` it is left out, and waits for the next arrival.
     """
-    well = exists().where(
-        AttemptCount.endpoint_id == EndpointState.endpoint_id,
-        AttemptCount.delivered,
-        AttemptCount.slot > EndpointState.failing_since - SLOT,
+    later = func.max(AttemptCount.slot) > EndpointState.failing_since
+    return (
+        select(EndpointState.endpoint_id, EndpointState.failing_since, later)
+        .join(Endpoint, Endpoint.id == EndpointState.endpoint_id)
+        .join(AttemptCount, AttemptCount.endpoint_id == EndpointState.endpoint_id)
+        .where(
+            Endpoint.active,
+            Endpoint.deleted_at.is_(None),
+            EndpointState.warned > 0,
+            AttemptCount.delivered,
+            AttemptCount.slot > EndpointState.failing_since - SLOT,
+        )
+        .group_by(EndpointState.endpoint_id)
+        .having(later | (EndpointState.failing_since > fresh))
+        .order_by(later.desc(), EndpointState.endpoint_id)
+        .limit(_LOOKED_AT)
     )
-    logged = _logged(EndpointState.endpoint_id, EndpointState.failing_since)
-    failing = EndpointState.failing_since.is_not(None)
-    return _one(Endpoint.active, EndpointState.warned > 0, failing, well, logged)
+
+
+_LOOKED_AT = 100
+
+
+def told(endpoint_id: UUID, since: datetime) -> Select[Endpoint, EndpointState]:
+    """An endpoint whose owner was told that it fails, if it is active and still said to have been failing since then; locked likewise."""
+    return _one(
+        Endpoint.id == endpoint_id, Endpoint.active, EndpointState.warned > 0, EndpointState.failing_since == since
+    )
 
 
 def _one(*which: Any) -> Select[Endpoint, EndpointState]:
@@ -102,18 +127,19 @@ def _one(*which: Any) -> Select[Endpoint, EndpointState]:
     )
 
 
-def arrived_since(endpoint_id: UUID, since: datetime) -> Select[bool]:
-    """Whether anything has arrived since then, to the attempt."""
-    return select(_logged(endpoint_id, since))
+def last_arrival(endpoint_id: UUID, since: datetime) -> Select[datetime]:
+    """When something arrived the last time, if it was later than that: to the attempt, as the log has it.
 
-
-def _logged(endpoint_id: Any, since: Any) -> Exists:
-    """That the log has a success of an endpoint since then."""
-    return exists().where(
+    Only events are looked at that their schedules may have sent then; of what was sent again of older ones the counts know.
+    """
+    first = first_id_of(since - _TRIED_FOR)
+    return select(func.max(Attempt.at)).where(
         Delivery.endpoint_id == endpoint_id,
-        Delivery.last_attempt_at >= since,
+        Delivery.event_id >= first,
+        Delivery.last_attempt_at > since,
         Attempt.event_id == Delivery.event_id,
         Attempt.endpoint_id == Delivery.endpoint_id,
-        Attempt.at >= since,
+        Attempt.event_id >= first,
+        Attempt.at > since,
         Attempt.status_code.between(200, 299),
     )

@@ -16,7 +16,7 @@ from ..database import Outbox
 from ..endpoints.errors import EndpointNotFound
 from ..endpoints.models import Endpoint, EndpointState
 from ..endpoints.revisions import revise
-from ..endpoints.service import held
+from ..endpoints.service import endpoint_of, held
 from ..health.models import SLOT
 from . import queries
 from .rules import DISABLED, REST, Disable, Warn, judge
@@ -27,6 +27,8 @@ JOB = "failing-webhooks"
 """The name under which the hours are on record in which endpoints were looked at."""
 
 _FIRST_LOOK = timedelta(days=7)
+_DOUBT = timedelta(hours=1)
+"""For so long after the time began the log is asked whether something has arrived in its first minutes."""
 
 
 async def learn(tx: AsyncSession, slot: datetime) -> None:
@@ -43,25 +45,50 @@ async def candidates(tx: AsyncSession, slot: datetime, limit: int) -> list[tuple
 
 
 async def review(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID, limit: int) -> None:
-    """Warn the owner of an endpoint, or disable it, if it is time; what is on record of attempts decides, to the last one."""
+    """Warn the owner of an endpoint, or disable it, if it is time; what is on record of attempts decides, to the last one.
+
+    The log is asked before the endpoint is locked, for that may take long.
+    """
     try:
+        _, state = await endpoint_of(tx, workspace_id, endpoint_id)
+        since, arrived = state.failing_since, await _arrived(tx, state, limit)
         endpoint, state = await held(tx, workspace_id, endpoint_id)
     except EndpointNotFound:
         return
-    if not endpoint.active or state.failing_since is None or state.failed_at is None:
+    if not endpoint.active or since is None or state.failing_since != since:
         return
-    hours = await tx.scalar(queries.hours_between(JOB, state.failing_since, state.failed_at + timedelta(hours=1))) or 0
+    if arrived is not None:
+        state.arrive(arrived)
+    hours = await _hours(tx, state)
     match judge(hours, limit, state.warned):
-        case Warn(percent):
-            state.warned = percent
-            tell(tx, WebhookFailing, endpoint, state, hours, limit)
-        case Disable() if not await tx.scalar(queries.arrived_since(endpoint_id, state.failing_since)):
+        case Disable():
             endpoint.disable(DisabledReason.FAILING, utc_now())
             state.miss(state.failing_since)
             state.warned = DISABLED
             tell(tx, WebhookDisabled, endpoint, state, hours, limit)
             revise(tx, endpoint.id)
             log.warning("webhook disabled: nothing has arrived for long", endpoint_id=str(endpoint.id), hours=hours)
+        case _ if arrived is not None:
+            if state.warned:
+                state.warned = 0
+                tell(tx, WebhookRecovered, endpoint, state, 0, limit)
+        case Warn(percent):
+            state.warned = percent
+            tell(tx, WebhookFailing, endpoint, state, hours, limit)
+
+
+async def _arrived(tx: AsyncSession, state: EndpointState, limit: int) -> datetime | None:
+    """When something arrived the last time, of an endpoint that would be disabled: a success that the counts have lost."""
+    if state.failing_since is None or judge(await _hours(tx, state), limit, state.warned) != Disable():
+        return None
+    return await tx.scalar(queries.last_arrival(state.endpoint_id, state.failing_since))
+
+
+async def _hours(tx: AsyncSession, state: EndpointState) -> int:
+    """For how many hours an endpoint has been failing."""
+    if state.failing_since is None or state.failed_at is None:
+        return 0
+    return await tx.scalar(queries.hours_between(JOB, state.failing_since, state.failed_at + timedelta(hours=1))) or 0
 
 
 async def next_news(tx: AsyncSession, limit: int) -> bool:
@@ -72,13 +99,16 @@ async def next_news(tx: AsyncSession, limit: int) -> bool:
         state.warned = DISABLED
         tell(tx, WebhookDisabled, endpoint, state, 0, limit)
         return True
-    row = (await tx.execute(queries.recovered())).first()
-    if row is None:
-        return False
-    endpoint, state = row
-    state.recover()
-    tell(tx, WebhookRecovered, endpoint, state, 0, limit)
-    return True
+    for endpoint_id, since, certain in (await tx.execute(queries.recovering(utc_now() - _DOUBT))).all():
+        if not certain and await tx.scalar(queries.last_arrival(endpoint_id, since)) is None:
+            continue
+        row = (await tx.execute(queries.told(endpoint_id, since))).first()
+        if row is not None:
+            endpoint, state = row
+            state.recover()
+            tell(tx, WebhookRecovered, endpoint, state, 0, limit)
+            return True
+    return False
 
 
 def tell(
@@ -90,7 +120,7 @@ def tell(
         id=endpoint.id,
         description=endpoint.description,
         active=endpoint.active,
-        failing_since=state.failing_since,
+        failing_since=state.failing_since if state.warned else None,
         percent=state.warned,
         hours=hours,
         limit_hours=limit,

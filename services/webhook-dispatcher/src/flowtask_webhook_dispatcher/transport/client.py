@@ -62,12 +62,13 @@ class HookClient:
         body: bytes,
         *,
         timeout: float,  # noqa: ASYNC109  a task-cancelling timeout would lose an answer whose head has come
+        fresh: bool = False,
     ) -> Answer:
         """Send one POST; any status is an answer, everything else a `TransportError`, both within `timeout` seconds.
 
         `headers` come without Host, Content-Length and Connection, which are ours; raises ValueError for those and for
-        line breaks. A connection that was idle and dies before a byte of the answer is replaced once. Cancelling closes
-        the connection in use.
+        line breaks. A connection that was idle and dies before a byte of the answer is replaced once; a
+        `fresh` post takes none of these. Cancelling closes the connection in use.
         """
         loop = self._loop
         if loop is None:  # kept: asking for it is a system call
@@ -77,7 +78,7 @@ class HookClient:
         head = _head(target, headers, len(body))
         if self._closed:
             raise _closed()
-        connection = self._pool.take(target.origin, started)
+        connection = None if fresh else self._pool.take(target.origin, started)
         phases: Phases | None = None
         try:
             answer = None if connection is None else await _on_idle(connection, head, body, deadline)

@@ -17,8 +17,12 @@ class Transport(Protocol):
         body: bytes,
         *,
         timeout: float,  # noqa: ASYNC109  the deadline of a whole attempt is the transport's to keep
+        fresh: bool = False,
     ) -> Answer:
-        """Send one POST; any status is an answer, everything else a `TransportError`, both within `timeout` seconds."""
+        """Send one POST; any status is an answer, everything else a `TransportError`, both within `timeout` seconds.
+
+        A `fresh` one is sent once at most: on a connection of its own, none that was idle.
+        """
         ...
 
     async def aclose(self) -> None:

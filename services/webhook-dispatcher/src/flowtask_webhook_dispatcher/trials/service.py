@@ -31,6 +31,7 @@ from ..keyring import CannotDecrypt, KeyRing, new_secret
 from ..signing import SigningKey, signed_headers
 from ..transport import Failure, InvalidUrl, Target, Transport, TransportError, parse_url
 from . import limits
+from .errors import CutShort
 
 LONGEST_SECONDS = 12.0
 """Of the 15 that the command has."""
@@ -111,7 +112,7 @@ class Trials:
         return prepared
 
     async def send(self, _command: SendTest | SendTestTo, test: Prepared) -> SentTest:
-        """Make the one attempt; ServiceUnavailable where it could not be made by our own fault."""
+        """Make the one attempt; by our own fault ServiceUnavailable where nothing was sent, CutShort where something may have been."""
         body = b'{"test":true,' + test.event.body(test.delivery_id, thin=test.thin)[1:]
         result = await self._attempt(test, body)
         timings = result.timings
@@ -155,10 +156,12 @@ class Trials:
         try:
             if test.target is None:
                 raise TransportError(Failure.INVALID_URL)  # noqa: TRY301 - it ends like any other attempt
-            answer = await self._client.post(test.target, sent, body, timeout=self._timeout)
+            answer = await self._client.post(test.target, sent, body, timeout=self._timeout, fresh=True)
         except TransportError as error:
-            if error.kind.ours:
+            if error.kind is Failure.PROXY:
                 raise ServiceUnavailable(retry_after=5) from error
+            if error.kind.ours:
+                raise CutShort from error
             return outcomes.of_failure(error, at, headers, None)
         return outcomes.of_answered(answer, outcomes.of_answer(answer, STANDARD), at, headers, None)
 
