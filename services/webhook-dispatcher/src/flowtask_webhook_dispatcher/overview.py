@@ -15,6 +15,8 @@ REPLAYS_LATE = Gauge(
 )
 
 _STATES = (ReplayStatus.COUNTING, ReplayStatus.RUNNING, ReplayStatus.CANCELLING)
+for _state in _STATES:
+    REPLAYS.labels(_state.value)  # so that there is a series of each before the first look
 _BLOCKED = "SELECT count(*) FROM webhooks.due WHERE blocked_at IS NOT NULL"
 _REPLAYS = """
     SELECT status, count(*) AS number, extract(epoch FROM now() - min(due_at))::float8 AS late
