@@ -348,10 +348,10 @@ def change_it(cluster, endpoint, workspace):
 
 @pytest.fixture
 def begin_hours_ago(cluster):
-    """Have the test begin so many hours before the present time, so that after them its clock shows that."""
+    """Have the test begin so many hours before the present one, so that after them its clock shows this: two minutes past, as ever."""
 
     def begin(hours):
-        cluster.now = utc_now() - hours * HOUR
+        cluster.now = utc_now().replace(minute=2, second=0, microsecond=0) - hours * HOUR
 
     return begin
 
