@@ -111,15 +111,14 @@ LONGEST_WAIT = 86_400
 LONGEST_SCHEDULE = 432_000
 """Five days, in seconds."""
 
-Waits = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=LONGEST_WAIT)], ...],
-    Field(
-        min_length=1,
-        max_length=20,
-        description="Seconds before the second try, the third, and so on; together at most 432,000 (five days).",
-        examples=[[5, 60, 600]],
-    ),
-]
+Wait = Annotated[int, Field(ge=1, le=LONGEST_WAIT)]
+WAITS = Field(
+    min_length=1,
+    max_length=20,
+    description="Seconds before the second try, the third, and so on; together at most 432,000 (five days).",
+    examples=[[5, 60, 600]],
+)
+Waits = Annotated[tuple[Wait, ...], WAITS]
 PerPeriod = Annotated[
     int, Field(ge=1, le=100_000, description="Attempts within any `ratePeriodSeconds`.", examples=[50])
 ]

@@ -11,7 +11,7 @@ from flowtask_contracts.commands import webhook_tests
 from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
 from flowtask_contracts.commands.webhook_secrets import EndpointSecret
 from flowtask_contracts.commands.webhooks import (
-    LONGEST_WAIT,
+    WAITS,
     AfterLastTry,
     AtOnce,
     Endpoint,
@@ -24,6 +24,7 @@ from flowtask_contracts.commands.webhooks import (
     Signature,
     Signatures,
     Url,
+    Wait,
 )
 from flowtask_contracts.events import PUBLIC_TYPES
 from flowtask_contracts.signing_secrets import OwnSecret
@@ -52,15 +53,7 @@ Note = Annotated[Text, Field(max_length=500)]
 _PerPeriod = Annotated[PerPeriod, BeforeValidator(only_numbers)]
 _Period = Annotated[Period, BeforeValidator(only_numbers)]
 _AtOnce = Annotated[AtOnce, BeforeValidator(only_numbers)]
-_Waits = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=LONGEST_WAIT), BeforeValidator(only_numbers)], ...],
-    Field(
-        min_length=1,
-        max_length=20,
-        description="Seconds before the second try, the third, and so on; together at most 432,000 (five days).",
-        examples=[[5, 60, 600]],
-    ),
-]
+_Waits = Annotated[tuple[Annotated[Wait, BeforeValidator(only_numbers)], ...], WAITS]
 _PAYLOAD = "`full` is all of an event; `thin` its id, type and time, and the id of what it is of."
 
 
