@@ -56,9 +56,9 @@ def insert(pool):
 def keep(pool, today):
     """Make the partitions of a day."""
 
-    async def run(day=today, days=30):
+    async def run(day=today, days=30, **more):
         async with pool.acquire() as connection:
-            await keep_partitions(connection, day, Keep(days, days).oldest(day))
+            await keep_partitions(connection, day, Keep(days, days).oldest(day), **more)
 
     return run
 
@@ -92,9 +92,9 @@ def where(sql):
 def drop(pool, today):
     """Drop what is past its age on a day."""
 
-    async def run(day=today, days=30, attempts_days=30):
+    async def run(day=today, days=30, attempts_days=30, **more):
         async with pool.acquire() as connection:
-            await drop_history(connection, day, Keep(days, attempts_days))
+            await drop_history(connection, day, Keep(days, attempts_days), **more)
 
     return run
 

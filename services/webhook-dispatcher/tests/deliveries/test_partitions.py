@@ -92,21 +92,19 @@ async def test_rows_of_days_that_are_not_kept_or_far_ahead_stay_where_they_are(k
 
 
 async def test_more_rows_than_may_be_moved_hold_up_neither_the_other_days_nor_their_own(
-    keep, insert, where, partitions, monkeypatch, today
+    keep, insert, where, partitions, today
 ):
-    monkeypatch.setattr("flowtask_webhook_dispatcher.deliveries.partitions.MOVED_MOST", 2)
     later, full = today + timedelta(days=20), today + timedelta(days=27)
     event, endpoint = await insert(full)
     for number in (2, 3):
         await insert(full, endpoint, number)
     with pytest.raises(DefaultPartitionIsFull, match=f"messages {full}, deliveries {full}, attempts {full}"):
-        await keep(later)
+        await keep(later, most=2)
     made = await partitions()
     assert {name for offset in range(7) for name, _ in names_of(later + timedelta(days=offset))} <= made
     assert not {name for name, _ in names_of(full)} & made
     assert await where(event) == ["messages_default", "deliveries_default", "attempts_default"]
     await insert(full, endpoint, 4)
-    monkeypatch.undo()
     await keep(later)
     assert await where(event) == [name for name, _ in names_of(full)]
 

@@ -56,13 +56,12 @@ async def test_what_blocks_others_does_so_for_no_longer_than_its_day_is_kept(
     assert await pool.fetchval("SELECT count(*) FROM webhooks.due") == 0
 
 
-async def test_old_rows_of_the_default_partitions_go_too_unless_due(drop, insert, where, make_due, today, monkeypatch):
-    monkeypatch.setattr("flowtask_webhook_dispatcher.deliveries.retention.CHUNK", 2)
+async def test_old_rows_of_the_default_partitions_go_too_unless_due(drop, insert, where, make_due, today):
     old = [(await insert(today - timedelta(days=60), number=number))[0] for number in range(1, 6)]
     due, endpoint = await insert(today - timedelta(days=61))
     ahead, _ = await insert(today + timedelta(days=60))
     await make_due(due, endpoint)
-    await drop()
+    await drop(chunk=2)
     assert [await where(event) for event in old] == [[]] * 5
     assert len(await where(due)) == len(await where(ahead)) == 3
 

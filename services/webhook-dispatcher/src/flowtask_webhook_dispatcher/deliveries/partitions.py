@@ -38,11 +38,13 @@ def create_statements(day: date) -> list[str]:
     ]
 
 
-async def keep_partitions(connection: Connection, today: date, oldest: Mapping[str, date] = _NOTHING_OLD) -> None:
+async def keep_partitions(
+    connection: Connection, today: date, oldest: Mapping[str, date] = _NOTHING_OLD, *, most: int = MOVED_MOST
+) -> None:
     """Make the partitions from yesterday to a week ahead, and of days since `oldest` whose rows lie in a default one.
 
     Any number of replicas may do so at once. Raises DefaultPartitionIsFull, when all others are made, for days that are
-    left in a default partition: their rows are found and come there as before.
+    left in a default partition, for they have more rows there than `most`: these are found and come there as before.
     """
     full: list[str] = []
     for table in TABLES:
@@ -52,7 +54,9 @@ async def keep_partitions(connection: Connection, today: date, oldest: Mapping[s
         wanted |= await _days_by_default(connection, table, min(oldest.get(table, today), today), last)
         missing = sorted(wanted - there)
         full += [
-            f"{table} {day}" for day in missing if not await patiently(connection, _Making(connection, table, day))
+            f"{table} {day}"
+            for day in missing
+            if not await patiently(connection, _Making(connection, table, day, most))
         ]
     if full:
         raise DefaultPartitionIsFull(", ".join(full))
@@ -97,11 +101,12 @@ async def _days_by_default(connection: Connection, table: str, first: date, last
 class _Making:
     """Makes one partition; what it gives is whether it is there now."""
 
-    def __init__(self, connection: Connection, table: str, day: date) -> None:
+    def __init__(self, connection: Connection, table: str, day: date, most: int) -> None:
         self._connection = connection
         self._table = table
         self._name = f"{table}_p{day:%Y%m%d}"
         self._bounds = bounds(day)
+        self._most = most
 
     async def __call__(self) -> bool:
         """Attached rather than created in place: readers and writers of the other days are not held up."""
@@ -124,10 +129,10 @@ class _Making:
         """Take the day's rows out of the default partition; False when there are too many."""
         among = f"FROM webhooks.{self._table}_default WHERE event_id >= $1 AND event_id < $2"
         count = await self._connection.fetchval(
-            f"SELECT count(*) FROM (SELECT {among} LIMIT {MOVED_MOST + 1}) AS found",  # noqa: S608
+            f"SELECT count(*) FROM (SELECT {among} LIMIT {self._most + 1}) AS found",  # noqa: S608
             *self._bounds,
         )
-        if count > MOVED_MOST:
+        if count > self._most:
             return False
         if count:
             await self._connection.execute(

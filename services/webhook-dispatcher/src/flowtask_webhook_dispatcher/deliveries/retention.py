@@ -27,7 +27,7 @@ class Keep:
         return {table: today - timedelta(days=days.get(table, self.days)) for table in TABLES}
 
 
-async def drop_history(connection: Connection, today: date, keep: Keep) -> None:
+async def drop_history(connection: Connection, today: date, keep: Keep, *, chunk: int = CHUNK) -> None:
     """Drop partitions that are past their age, unless a due row points into them.
 
     What blocks others at an ordered endpoint is skipped at that age. Attempts go before deliveries and deliveries before events, so that what is listed can be shown.
@@ -40,7 +40,7 @@ async def drop_history(connection: Connection, today: date, keep: Keep) -> None:
                 log.info("history kept beyond its age: something is still due", table=table, day=str(day))
             else:
                 await patiently(connection, _Dropping(connection, table, day))
-        await _forget_by_default(connection, table, oldest)
+        await _forget_by_default(connection, table, oldest, chunk)
     await connection.execute(_FORGET_REPLAYS, keep.oldest(today)["messages"])
     await connection.execute(_FORGET_ERASED, bounds(keep.oldest(today)["messages"])[0])
 
@@ -85,9 +85,9 @@ class _Dropping:
         log.info("history dropped", partition=name)
 
 
-async def _forget_by_default(connection: Connection, table: str, oldest: date) -> None:
+async def _forget_by_default(connection: Connection, table: str, oldest: date, chunk: int) -> None:
     """Remove what came when its own partition was gone already, or never was: a few stray rows, by chunks."""
     while True:
-        done = await connection.execute(_FORGET.format(table=table), bounds(oldest)[0], CHUNK)
+        done = await connection.execute(_FORGET.format(table=table), bounds(oldest)[0], chunk)
         if done == "DELETE 0":
             return
