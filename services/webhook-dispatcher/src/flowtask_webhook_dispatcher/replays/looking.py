@@ -46,7 +46,8 @@ async def find(tx: AsyncSession, replay: Replay, endpoint: Endpoint, oldest: UUI
     after, last = _span(replay, replay.reached, oldest)
     judged = _judged(replay, endpoint)
     at_once = JUDGED if judged else LOOKED_AT
-    wanted, looked_at, number = await _look(tx, queries.look(replay, endpoint.events, after, last, at_once))
+    shown = at_once if judged else most + 1
+    wanted, looked_at, number = await _look(tx, queries.look(replay, endpoint.events, after, last, at_once, shown))
     if judged:
         refused = await _refused(tx, endpoint, [each for each, status in wanted.items() if status == Replayed.MISSING])
         wanted = {event_id: status for event_id, status in wanted.items() if event_id not in refused}
@@ -71,7 +72,7 @@ async def _counted(tx: AsyncSession, replay: Replay, endpoint: Endpoint, oldest:
     if not _judged(replay, endpoint):
         row = (await tx.execute(queries.count(replay, endpoint.events, after, last, COUNTED))).one()
         return row.wanted, row.last, row.looked_at < COUNTED
-    wanted, looked_at, number = await _look(tx, queries.look(replay, endpoint.events, after, last, JUDGED))
+    wanted, looked_at, number = await _look(tx, queries.look(replay, endpoint.events, after, last, JUDGED, JUDGED))
     refused = await _refused(tx, endpoint, [each for each, status in wanted.items() if status == Replayed.MISSING])
     return len(wanted) - len(refused), looked_at, number < JUDGED
 

@@ -9,20 +9,23 @@ from flowtask_kit.outbox.wake import Wake
 from flowtask_kit.service.worker import Worker
 
 from . import walking
+from .pauses import Pauses
 
 POLL_SECONDS = 1.0
 
 
 def replaying(database: Database, wake: Wake, due: Callable[[], None], *, keep_days: int) -> Worker:
     """Takes the steps of replays; `due` tells the loop that sends what is due."""
+    pauses = Pauses()
 
     async def step() -> bool:
         async with transaction(database, wake) as tx:
-            stepped = await walking.next_step(tx, keep_days)
-        if stepped:
-            due()
-            asyncio.get_running_loop().call_later(walking.PACE.total_seconds(), worker.wake)
-        return stepped
+            pause = await walking.next_step(tx, pauses, keep_days)
+        if pause is None:
+            return False
+        due()
+        asyncio.get_running_loop().call_later(pause.total_seconds(), worker.wake)
+        return True
 
     worker = Worker("replays", step, poll=POLL_SECONDS)
     return worker

@@ -14,8 +14,11 @@ from flowtask_contracts.commands.webhook_replays import Replayed, ReplayStatus, 
 
 from ..database import Base
 
-WINDOW = 50
+WINDOW = 200
 """Deliveries of a replay that are due at a time; the rest is not even a row."""
+
+REFILLED = 100
+"""So few are left of them when more are added: what a step costs is felt by others each time, however much it is for."""
 
 _OPEN = (ReplayStatus.COUNTING, ReplayStatus.RUNNING, ReplayStatus.CANCELLING)
 _UNFINISHED = text("status IN ('counting', 'running', 'cancelling')")

@@ -68,7 +68,7 @@ _SEEN = """
     )
 """
 _LOOK = """
-    SELECT event_id, status, 0 AS looked_at FROM seen WHERE wanted
+    (SELECT event_id, status, 0 AS looked_at FROM seen WHERE wanted ORDER BY event_id LIMIT :shown)
     UNION ALL
     (SELECT event_id, NULL, (SELECT count(*) FROM seen) FROM seen ORDER BY event_id DESC LIMIT 1)
     ORDER BY 3, 1
@@ -80,12 +80,12 @@ _COUNT = """
 """
 
 
-def look(selected: Replay, own: Sequence[str], after: UUID, last: UUID, most: int) -> TextClause:
+def look(selected: Replay, own: Sequence[str], after: UUID, last: UUID, most: int, shown: int) -> TextClause:
     """The next events that are wanted, by id, with how they stand; last of all the number looked at, and the last of them.
 
-    `own` are the endpoint's patterns of types.
+    `own` are the endpoint's patterns of types; at `most` so many are looked at, and so many `shown`.
     """
-    return _seen(selected, own, after, last, most, _LOOK)
+    return _seen(selected, own, after, last, most, _LOOK).bindparams(shown=shown)
 
 
 def count(selected: Replay, own: Sequence[str], after: UUID, last: UUID, most: int) -> TextClause:
@@ -128,17 +128,6 @@ def payloads(event_ids: Collection[UUID]) -> TextClause:
     """).bindparams(_events(event_ids))
 
 
-def messages(event_ids: Collection[UUID]) -> TextClause:
-    """What a delivery is made of, of the events that are not erased."""
-    return text("""
-        SELECT m.* FROM unnest(:events) w(event_id) CROSS JOIN LATERAL (
-            SELECT event_id, type, resource_id, stream_seq FROM webhooks.messages
-            WHERE event_id = w.event_id AND erased_at IS NULL LIMIT 1
-        ) m
-        WHERE NOT EXISTS (SELECT FROM webhooks.erased_events e WHERE e.event_id = m.event_id)
-    """).bindparams(_events(event_ids))
-
-
 def hold(endpoint_id: UUID, event_ids: Collection[UUID]) -> TextClause:
     """The deliveries of these events, locked, and which of them hold up others, so that their owner has to decide."""
     return text("""
@@ -152,11 +141,15 @@ def hold(endpoint_id: UUID, event_ids: Collection[UUID]) -> TextClause:
 
 SEND = text("""
     WITH sent AS MATERIALIZED (
-        SELECT * FROM unnest(
-            CAST(:events AS uuid[]), CAST(:deliveries AS uuid[]), CAST(:types AS text[]), CAST(:resources AS text[]),
-            CAST(:seqs AS bigint[]), CAST(:states AS text[]), CAST(:attempts AS int[])
-        )
-        AS r(event_id, delivery_id, type, resource_id, stream_seq, was, attempts)
+        SELECT r.*, m.type, m.resource_id, m.stream_seq
+        FROM unnest(
+            CAST(:events AS uuid[]), CAST(:deliveries AS uuid[]), CAST(:states AS text[]), CAST(:attempts AS int[])
+        ) AS r(event_id, delivery_id, was, attempts)
+        CROSS JOIN LATERAL (
+            SELECT type, resource_id, stream_seq FROM webhooks.messages
+            WHERE event_id = r.event_id AND erased_at IS NULL LIMIT 1
+        ) m
+        WHERE NOT EXISTS (SELECT FROM webhooks.erased_events e WHERE e.event_id = r.event_id)
     ), made AS (
         INSERT INTO webhooks.deliveries
             (event_id, endpoint_id, delivery_id, workspace_id, type, resource_id, status, attempts)
@@ -170,16 +163,15 @@ SEND = text("""
         INSERT INTO webhooks.due (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, attempts, trigger)
         SELECT delivery_id, event_id, CAST(:endpoint AS uuid), stream_seq, CAST(:now AS timestamptz), 1, 'replay' FROM sent ORDER BY delivery_id
         ON CONFLICT DO NOTHING
+    ), kept AS (
+        INSERT INTO webhooks.replay_items (replay_id, event_id, delivery_id, was, attempts)
+        SELECT CAST(:replay AS uuid), event_id, delivery_id, was, attempts FROM sent
     )
-    INSERT INTO webhooks.replay_items (replay_id, event_id, delivery_id, was, attempts)
-    SELECT CAST(:replay AS uuid), event_id, delivery_id, was, attempts FROM sent
+    SELECT count(*) FROM sent
 """)
-"""Have deliveries attempted now, once. What is delivered stays that; the others are pending meanwhile.
-
-`event_id = ANY` here and below, beside the join, has only the partitions of these events looked into.
+"""Have deliveries attempted now, once, of the events that are not erased; how many. What is delivered stays that; the others are
+pending meanwhile. `event_id = ANY` here and below, beside the join, has only the partitions of these events looked into.
 """
-
-UNDER_WAY = text("SELECT count(*) FROM webhooks.replay_items WHERE replay_id = :replay")
 
 CAME = text("""
     WITH ended AS (
@@ -196,10 +188,13 @@ CAME = text("""
         ) d ON true
     )
     SELECT count(*) FILTER (WHERE tried AND well) AS delivered,
-        count(*) FILTER (WHERE tried AND well IS NOT TRUE) AS failed, count(*) FILTER (WHERE NOT tried) AS skipped
+        count(*) FILTER (WHERE tried AND well IS NOT TRUE) AS failed, count(*) FILTER (WHERE NOT tried) AS skipped,
+        (SELECT count(*) FROM webhooks.replay_items WHERE replay_id = :replay) - count(*) AS under_way
     FROM came
 """)
-"""What has ended of a replay, which is forgotten, and how: an attempt was made since, or what was due went without one."""
+"""What has ended of a replay, which is forgotten, and how: an attempt was made since, or what was due went without one. And how much
+is still under way: what is deleted here is still seen in the same statement.
+"""
 
 WITHDRAW = text("""
     WITH waiting AS MATERIALIZED (
