@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from flowtask_webhook_dispatcher.deliveries import locks
+from flowtask_webhook_dispatcher.deliveries.locks import Patience
 from flowtask_webhook_dispatcher.deliveries.partitions import TABLES, names_of
 from flowtask_webhook_dispatcher.deliveries.retention import Keep, drop_history
 
@@ -102,17 +102,13 @@ async def test_a_reader_that_takes_its_time_is_stepped_back_from_and_nobody_wait
     assert f"{table}_p{today:%Y%m%d}" not in await partitions()
 
 
-async def test_a_lock_that_is_never_to_be_had_ends_the_step_with_an_error(
-    insert, database_url, today, partitions, monkeypatch
-):
-    monkeypatch.setattr(locks, "TRIES", 3)
-    monkeypatch.setattr(locks, "PAUSE_SECONDS", 0.01)
+async def test_a_lock_that_is_never_to_be_had_ends_the_step_with_an_error(insert, database_url, today, partitions):
     await insert(today)
     reader, dropper = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     async with reader.transaction():
         await reader.fetch("SELECT 1 FROM webhooks.attempts")
         with pytest.raises(asyncpg.LockNotAvailableError):
-            await drop_history(dropper, today + timedelta(days=40), Keep(30, 30))
+            await drop_history(dropper, today + timedelta(days=40), Keep(30, 30), patience=Patience(3, pause=0.01))
         assert f"attempts_p{today:%Y%m%d}" in await partitions()
     await drop_history(dropper, today + timedelta(days=40), Keep(30, 30))
     assert f"messages_p{today:%Y%m%d}" not in await partitions()

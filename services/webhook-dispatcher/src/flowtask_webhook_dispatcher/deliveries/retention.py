@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from flowtask_kit import logs
 
-from .locks import Connection, patiently
+from .locks import PATIENT, Connection, Patience, patiently
 from .partitions import TABLES, bounds, days_of
 
 log = logs.get(__name__)
@@ -27,7 +27,9 @@ class Keep:
         return {table: today - timedelta(days=days.get(table, self.days)) for table in TABLES}
 
 
-async def drop_history(connection: Connection, today: date, keep: Keep, *, chunk: int = CHUNK) -> None:
+async def drop_history(
+    connection: Connection, today: date, keep: Keep, *, chunk: int = CHUNK, patience: Patience = PATIENT
+) -> None:
     """Drop partitions that are past their age, unless a due row points into them.
 
     What blocks others at an ordered endpoint is skipped at that age. Attempts go before deliveries and deliveries before events, so that what is listed can be shown.
@@ -39,7 +41,7 @@ async def drop_history(connection: Connection, today: date, keep: Keep, *, chunk
             if await connection.fetchval(_STILL_DUE, *bounds(day)):
                 log.info("history kept beyond its age: something is still due", table=table, day=str(day))
             else:
-                await patiently(connection, _Dropping(connection, table, day))
+                await patiently(connection, _Dropping(connection, table, day), patience)
         await _forget_by_default(connection, table, oldest, chunk)
     await connection.execute(_FORGET_REPLAYS, keep.oldest(today)["messages"])
     await connection.execute(_FORGET_ERASED, bounds(keep.oldest(today)["messages"])[0])
