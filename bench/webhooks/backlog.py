@@ -176,11 +176,11 @@ async def _explain(world: World, backlog: Backlog, section: Section) -> None:
     endpoints, dead = backlog.endpoints, backlog.dead
     cases: list[tuple[str, str, list[Any]]] = [
         ("which endpoints have due rows", statements.WITH_DUE, []),
-        ("claim for one endpoint", statements.CLAIM, [dead[:1], [SLOTS], now, now, [SLOTS]]),
+        ("claim for one endpoint", statements.CLAIM, [dead[:1], [SLOTS], now, now, [0]]),
         (
             f"claim for all {len(endpoints)} endpoints",
             statements.CLAIM,
-            [endpoints, [1] * len(endpoints), now, now, [1] * len(endpoints)],
+            [endpoints, [1] * len(endpoints), now, now, [0] * len(endpoints)],
         ),
     ]
     for name, sql, values in cases:

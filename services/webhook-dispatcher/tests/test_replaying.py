@@ -15,6 +15,7 @@ from flowtask_contracts.commands import (
     GetEndpoint,
     GetReplay,
     ListReplays,
+    RetryDelivery,
     StartReplay,
     UpdateEndpoint,
 )
@@ -289,6 +290,56 @@ async def test_a_webhook_that_is_off_is_not_replayed_to_and_one_turned_off_is_wa
     await until(waiting)
     await update(endpoint, active=True)
     assert (await ended(begun)).delivered == 60
+
+
+async def test_a_replay_whose_last_delivery_ends_the_webhook_is_completed(
+    serve, receive, subscribe, remember, replay, ended
+):
+    await serve(**QUICK)
+    receiver = await receive(410)
+    endpoint = await subscribe(receiver.url)
+    await remember(endpoint, 1, "failed")
+    over = await ended(await replay(endpoint))
+    assert (over.failed, over.remaining) == (1, 0)
+
+
+async def test_a_replay_that_rests_goes_on_when_its_webhook_is_on_again(
+    serve, receive, subscribe, remember, replay, update, until, sql, ended, pool
+):
+    await serve(**QUICK)
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url, rate_limit=20)
+    await remember(endpoint, 250, "failed")
+    begun = await replay(endpoint)
+    await until(lambda: receiver.requests)
+    await update(endpoint, active=False)
+    await pool.execute("UPDATE webhooks.endpoints SET updated_at = now() - interval '1 hour'")
+    resting = "SELECT FROM webhooks.replays WHERE due_at > now() + interval '14 s'"
+    await until(lambda: sql(resting))
+    await update(endpoint, active=True, rate_limit=None)
+    await until(lambda: sql("SELECT FROM webhooks.replays WHERE due_at < now() + interval '3 s'"), 5)
+    assert (await ended(begun)).delivered == 250
+
+
+async def test_what_was_retried_by_hand_meanwhile_keeps_no_replay_from_being_cancelled(
+    serve, receive, subscribe, remember, replay, cancel, update, ask, workspace, ended, until, sql
+):
+    await serve(**QUICK)
+    receiver = await receive()
+    endpoint = await subscribe(receiver.url, rate_limit=1, rate_period_seconds=60)
+    await remember(endpoint, 20, "failed")
+    begun = await replay(endpoint)
+    await until(lambda: receiver.requests)
+    await update(endpoint, active=False)
+    waiting = await until(lambda: sql("SELECT delivery_id FROM webhooks.due WHERE lease_until <= now()"))
+    command = RetryDelivery(workspace_id=workspace, command_id=new_id(), delivery_id=waiting[0]["delivery_id"])
+    await ask(command)
+    await cancel(begun)
+    over = await ended(begun, "cancelled", 5)
+    assert (over.delivered, over.remaining) == (1, 19)
+    assert await sql("SELECT trigger FROM webhooks.due") == [("manual",)]
+    await update(endpoint, active=True, rate_limit=None)
+    await until(lambda: len(receiver.requests) == 2)
 
 
 async def test_a_replay_keeps_to_the_rate_and_waits_for_the_circuit(

@@ -128,6 +128,7 @@ async def test_what_waits_for_its_time_or_is_under_way_does_not_expire(hours, ow
         await owe(at=later - HOUR, attempts=3),
         await owe(lease_until=later + HOUR * 2, claim_no=1),
         await owe(at=later + HOUR * 2, attempts=1, due_since=utc_now()),
+        await owe(attempts=1, trigger="replay"),  # it was asked for although it is old
     }
     given_back = await owe(at=later - HOUR, due_since=utc_now())
     delivered = await owe(status="delivered", trigger="manual")

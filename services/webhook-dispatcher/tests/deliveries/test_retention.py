@@ -139,3 +139,17 @@ async def test_many_may_drop_at_the_same_time(insert, drop, partitions, today):
         await insert(today + timedelta(days=offset))
     await asyncio.gather(*(drop(today + timedelta(days=60)) for _ in range(4)))
     assert {name for name in await partitions() if "_p2" in name} == set()
+
+
+async def test_what_waits_to_be_replayed_expires_at_its_age_and_keeps_nothing_from_going(
+    insert, make_due, keep, drop, today, sql, partitions
+):
+    old, endpoint = await insert(today)
+    await keep(today + timedelta(days=1))
+    young, _ = await insert(today + timedelta(days=1), endpoint)
+    for event in (old, young):
+        await make_due(event, endpoint)
+    await sql("UPDATE webhooks.due SET trigger = 'replay', attempts = 1")
+    await drop(today + timedelta(days=31))
+    assert [row["event_id"] for row in await sql("SELECT event_id FROM webhooks.due")] == [young]
+    assert f"deliveries_p{today:%Y%m%d}" not in await partitions()

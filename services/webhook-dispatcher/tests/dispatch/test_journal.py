@@ -6,7 +6,9 @@ from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_kit.ids import utc_now
 from flowtask_webhook_dispatcher.deliveries.models import Accepted, Failed, Gone
 from flowtask_webhook_dispatcher.dispatch.payload import PublicEvent
-from flowtask_webhook_dispatcher.dispatch.work import Cancelled, Deferred, Released, Seen
+from flowtask_webhook_dispatcher.dispatch.work import Cancelled, Deferred, Released, Seen, Tripped
+from flowtask_webhook_dispatcher.endpoints.breaker import CLOSED
+from flowtask_webhook_dispatcher.endpoints.policy import Policy
 
 
 def leased(due):
@@ -305,6 +307,27 @@ async def test_a_backlog_has_the_endpoint_managed_under_a_new_revision(
     [revision] = await sql("SELECT revision FROM webhooks.endpoint_revision")
     [endpoint] = await sql("SELECT revision FROM webhooks.endpoints WHERE id = $1", busy)
     assert revision == endpoint
+
+
+async def test_what_is_being_replayed_keeps_its_other_round(
+    write, make_parcel, make_receiver, make_endpoint, attempted, pool
+):
+    receiver = make_receiver(await make_endpoint(), policy=Policy(waits=()))
+    replayed, lost = make_parcel(receiver), make_parcel(receiver)
+    await write(attempted(replayed, Failed()), attempted(lost, Failed()))
+    await pool.execute(
+        "INSERT INTO webhooks.due (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, attempts, trigger)"
+        " VALUES ($1, $2, $3, 1, now(), 1, 'replay')",
+        replayed.delivery_id,
+        replayed.event.id,
+        receiver.id,
+    )
+    await write(Tripped(receiver.id, CLOSED, recover_since=utc_now() - timedelta(minutes=1)))
+    rows = await pool.fetch("SELECT delivery_id, recoverable, status FROM webhooks.deliveries")
+    assert {row["delivery_id"]: (row["recoverable"], row["status"]) for row in rows} == {
+        replayed.delivery_id: (True, "failed"),
+        lost.delivery_id: (False, "pending"),
+    }
 
 
 async def test_a_batch_is_written_whole_or_not_at_all(write, rows_of, make_parcel, attempted):

@@ -10,6 +10,7 @@ from flowtask_webhook_dispatcher.deliveries.identity import delivery_id
 from flowtask_webhook_dispatcher.dispatch.guard import Guard
 from flowtask_webhook_dispatcher.dispatch.journal import Journal
 from flowtask_webhook_dispatcher.dispatch.lanes import Lanes
+from flowtask_webhook_dispatcher.dispatch.metrics import OLDEST_DUE
 from flowtask_webhook_dispatcher.dispatch.pacing import Pacing
 from flowtask_webhook_dispatcher.dispatch.recorder import Recorder
 from flowtask_webhook_dispatcher.dispatch.retrier import CANCEL_BATCH, Retrier
@@ -142,6 +143,18 @@ async def test_first_tries_go_before_retries(make_replica, make_endpoint, owe, u
     replica.door.set()
     await until(lambda: len(replica.sent) == 15)
     assert set(ids(replica.sent)) == set(first + retries)
+
+
+async def test_how_late_we_are_is_told_without_replays_which_wait_for_each_other(
+    make_replica, make_endpoint, owe, until, pool
+):
+    replayed, endpoint = await make_endpoint(), await make_endpoint()
+    await owe(replayed, 2, attempts=1, at=utc_now() - timedelta(hours=1))
+    await pool.execute("UPDATE webhooks.due SET trigger = 'replay'")
+    await owe(endpoint, at=utc_now() - timedelta(seconds=20))
+    replica = make_replica()
+    await until(lambda: len(replica.sent) == 3)
+    assert 20 <= OLDEST_DUE._value.get() < 60
 
 
 async def test_two_replicas_never_share_a_row(make_replica, make_endpoint, owe, until):

@@ -28,7 +28,7 @@ _SINCE = """
 _EXPIRE = """
     WITH late AS MATERIALIZED (
         SELECT delivery_id, event_id, endpoint_id FROM webhooks.due
-        WHERE coalesce(due_since, next_attempt_at) <= $1 AND lease_until <= $2
+        WHERE coalesce(due_since, next_attempt_at) <= $1 AND lease_until <= $2 AND trigger <> 'replay'
             AND (next_attempt_at <= $2 OR next_attempt_at = '9999-01-01Z' AND blocked_at IS NULL)
         LIMIT $3 FOR UPDATE SKIP LOCKED
     ), gone AS (
@@ -45,7 +45,7 @@ async def expire(connection: Connection, now: datetime) -> int:
     """Give up what has been due for five days without an attempt; the number of deliveries.
 
     A circuit, a limit, a delivery before it or its owner has held it up. What waits for the next time of its schedule is not due yet, and what is
-    under way is left alone.
+    under way is left alone. What is replayed was asked for although it is old: it waits for as long as it is kept.
     """
     since = await connection.fetchval(_SINCE, JOB, now, HOURS)
     if since is None:

@@ -32,9 +32,11 @@ async def drop_history(
 ) -> None:
     """Drop partitions that are past their age, unless a due row points into them.
 
-    What blocks others at an ordered endpoint is skipped at that age. Attempts go before deliveries and deliveries before events, so that what is listed can be shown.
+    What blocks others at an ordered endpoint is skipped at that age, and what waits to be replayed expires. Attempts go before deliveries and deliveries before events, so that what is listed can be shown.
     """
-    await connection.execute(_SKIP_OLD, bounds(keep.oldest(today)["deliveries"])[0])
+    oldest_kept = bounds(keep.oldest(today)["deliveries"])[0]
+    await connection.execute(_SKIP_OLD, oldest_kept)
+    await connection.execute(_EXPIRE_REPLAYED, oldest_kept)
     for table in reversed(TABLES):
         oldest = keep.oldest(today)[table]
         for day in sorted(day for day in await days_of(connection, table) if day < oldest):
@@ -48,6 +50,15 @@ async def drop_history(
 
 
 _SKIP_OLD = "DELETE FROM webhooks.due WHERE blocked_at IS NOT NULL AND event_id < $1"
+
+_EXPIRE_REPLAYED = """
+    WITH gone AS (
+        DELETE FROM webhooks.due WHERE trigger = 'replay' AND lease_until <= now() AND event_id < $1
+        RETURNING event_id, endpoint_id
+    )
+    UPDATE webhooks.deliveries d SET status = 'expired'
+    FROM gone WHERE d.event_id = gone.event_id AND d.endpoint_id = gone.endpoint_id AND d.status = 'pending'
+"""
 
 _STILL_DUE = "SELECT EXISTS (SELECT FROM webhooks.due WHERE event_id >= $1 AND event_id < $2)"
 

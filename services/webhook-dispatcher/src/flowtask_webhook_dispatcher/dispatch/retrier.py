@@ -165,11 +165,12 @@ class Retrier:
             await self._directory.refresh(connection)
             if full:
                 owed = {row["endpoint_id"]: row["due_at"] for row in found}
-                behind = {row["endpoint_id"] for row in found if row["behind"]}
-                await self._free(connection, self._leases.keys() - behind)
+                behind = {row["endpoint_id"]: since for row in found if (since := row["behind_since"]) is not None}
+                metrics.OLDEST_DUE.set(_age(behind.values()))
+                await self._free(connection, self._leases.keys() - behind.keys())
                 await self._lease(connection, owed)
                 self._hungry = self._now_due(owed)
-                self._replaying = set(self._hungry)
+                self._replaying = {row["endpoint_id"] for row in found if row["replays"]} & self._hungry
                 await self._look_at_orders(connection, owed)
             else:
                 self._hungry = {each for each in self._hungry if self._mine(each)}
@@ -182,7 +183,7 @@ class Retrier:
     async def _send_due(self, connection: Any) -> None:
         """Claim what is due and goes in no order."""
         room = {each: slots for each in self._hungry | self._replaying if (slots := self._room(each))}
-        paced = {each: self._pacing.room(each) for each in room}
+        paced = dict.fromkeys(room, 0) | self._pacing.rooms(self._replaying & room.keys())
         rows = await self._claim_rows(connection, room, paced)
         claimed = self._send(rows)
         replayed = Counter(row["endpoint_id"] for row in rows if row["trigger"] == Trigger.REPLAY)
@@ -224,7 +225,6 @@ class Retrier:
     def _now_due(self, owed: Mapping[UUID, datetime]) -> set[UUID]:
         """The endpoints that this replica has to send to now; to those of the near future it looks again in time."""
         now = utc_now()
-        metrics.OLDEST_DUE.set(max(0.0, (now - min(owed.values(), default=now)).total_seconds()))
         due = set()
         for endpoint_id, at in owed.items():
             if at <= now:
@@ -328,6 +328,12 @@ class Retrier:
         if self._stopping or not self._lanes.offer(parcel):
             parcel.stage = Stage.ENDED
             self._recorder.put(Released(parcel, utc_now()))
+
+
+def _age(times: Iterable[datetime]) -> float:
+    """How many seconds ago the oldest of them was."""
+    now = utc_now()
+    return max(0.0, (now - min(times, default=now)).total_seconds())
 
 
 def _gone(endpoint_id: UUID, workspace_id: UUID) -> Receiver:

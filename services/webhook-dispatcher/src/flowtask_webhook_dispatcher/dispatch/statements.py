@@ -185,14 +185,16 @@ WITH_DUE = """
             ORDER BY endpoint_id, next_attempt_at LIMIT 1
         ) d
     )
-    SELECT endpoint_id, min(next_attempt_at) AS due_at, bool_or(behind) AS behind
+    SELECT endpoint_id, min(next_attempt_at) AS due_at, min(next_attempt_at) FILTER (WHERE behind) AS behind_since,
+        NOT bool_and(behind) AS replays
     FROM (
         SELECT *, true AS behind FROM first UNION ALL SELECT *, true FROM retry UNION ALL SELECT *, false FROM replay
     ) each GROUP BY endpoint_id
 """
 """Every endpoint with due rows, and when its first is due; a row under way counts. Walks from one to the next in the indexes.
 
-It is `behind` where something is due beside replays, which are few rows at a time.
+It is behind, since then, where something is due beside replays, which are few rows at a time, and wait for each other; `replays`
+says whether there are any.
 """
 
 CLAIMED = """
@@ -230,7 +232,7 @@ CLAIM = (
                 - (SELECT count(*) FROM first f WHERE f.endpoint_id = w.endpoint_id)
                 - (SELECT count(*) FROM retry r WHERE r.endpoint_id = w.endpoint_id)
             ) FOR UPDATE SKIP LOCKED
-        ) d
+        ) d WHERE w.replays > 0
     ), claimed AS (
         UPDATE webhooks.due d SET lease_until = $4, claim_no = d.claim_no + 1
         FROM (
@@ -296,6 +298,7 @@ RECOVER = """
         UPDATE webhooks.deliveries d SET recoverable = false, status = 'pending'
         FROM unnest($1::uuid[], $2::timestamptz[]) AS r(endpoint_id, since)
         WHERE d.endpoint_id = r.endpoint_id AND d.recoverable AND d.last_attempt_at >= r.since
+            AND NOT EXISTS (SELECT FROM webhooks.due u WHERE u.delivery_id = d.delivery_id)
         RETURNING d.event_id, d.endpoint_id, d.delivery_id
     ), due AS (
         INSERT INTO webhooks.due (delivery_id, event_id, endpoint_id, stream_seq, next_attempt_at, attempts, trigger)
@@ -306,7 +309,9 @@ RECOVER = """
     UPDATE webhooks.endpoint_state s SET managed = true
     FROM (SELECT DISTINCT endpoint_id FROM again) a WHERE s.endpoint_id = a.endpoint_id
 """
-"""What ran out of tries since then is due again, once: what fails in that round as well is not recoverable any more."""
+"""What ran out of tries since then, and is not due for another reason, is due again, once: what fails in that round as well is not
+recoverable any more.
+"""
 
 DISABLE = """
     WITH disabled AS (

@@ -20,6 +20,9 @@ WINDOW = 200
 REFILLED = 100
 """So few are left of them when more are added: what a step costs is felt by others each time, however much it is for."""
 
+SPARE = 10
+"""A step is planned for when so many fewer are left, for one that comes a little too early is in vain."""
+
 _OPEN = (ReplayStatus.COUNTING, ReplayStatus.RUNNING, ReplayStatus.CANCELLING)
 _UNFINISHED = text("status IN ('counting', 'running', 'cancelling')")
 

@@ -1,13 +1,14 @@
 """Statements on replays. What is looked through is bounded in every one of them, however much or little of it is wanted."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, String, TextClause, Uuid, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from ..endpoints.models import Endpoint
 from .models import Replay
 
 _UUIDS, _TEXTS = ARRAY(Uuid()), ARRAY(String())
@@ -34,9 +35,17 @@ def unfinished(endpoint_id: UUID) -> Select[UUID]:
 
 
 def next_step(now: datetime) -> Select[Replay]:
-    """The replay whose step has been due longest and that no other replica works on now; locked until the transaction ends."""
-    due = select(Replay).where(_UNFINISHED, Replay.due_at <= now).order_by(Replay.due_at)
-    return due.limit(1).with_for_update(skip_locked=True)
+    """The replay whose step has been due longest and that no other replica works on now; locked until the transaction ends.
+
+    One that rests is due as soon as its webhook is on again.
+    """
+    on = select(Endpoint.id).where(Endpoint.id == Replay.endpoint_id, Endpoint.active).exists()
+    due = select(Replay).where(_UNFINISHED, (Replay.due_at <= now) | (Replay.due_at > now + LONGEST_AWAKE) & on)
+    return due.order_by(Replay.due_at).limit(1).with_for_update(skip_locked=True)
+
+
+LONGEST_AWAKE = timedelta(seconds=5)
+"""More than the pause between two steps of a replay whose webhook is on, and less than that of one that rests."""
 
 
 _UNFINISHED = text("status IN ('counting', 'running', 'cancelling')")
@@ -213,9 +222,18 @@ WITHDRAW = text("""
         WHERE d.event_id = ANY (ARRAY(SELECT event_id FROM waiting)) AND d.event_id = w.event_id
             AND d.endpoint_id = :endpoint AND w.was <> 'missing' AND d.status = 'pending'
     )
-    DELETE FROM webhooks.replay_items i USING waiting w WHERE i.replay_id = :replay AND i.event_id = w.event_id
+    DELETE FROM webhooks.replay_items i
+    WHERE i.replay_id = :replay AND (
+        i.event_id IN (SELECT event_id FROM waiting)
+        OR EXISTS (
+            SELECT FROM webhooks.due u
+            WHERE u.delivery_id = i.delivery_id AND u.trigger = 'manual' AND u.lease_until <= CAST(:now AS timestamptz)
+        )
+    )
 """)
-"""Take back what waits; what is under way is left to end. Everything is as it was before."""
+"""Take back what waits; what is under way is left to end. Everything is as it was before, and what somebody has had retried by hand
+meanwhile is not of the replay any more.
+"""
 
 
 def _events(event_ids: Collection[UUID]) -> Any:

@@ -13,10 +13,11 @@ from flowtask_kit.ids import utc_now
 
 from ..deliveries.identity import delivery_id, first_id_of
 from ..endpoints import queries as endpoint_queries
-from ..endpoints.models import Endpoint, EndpointState
+from ..endpoints.errors import EndpointNotFound
+from ..endpoints.models import Endpoint
 from ..endpoints.service import held
 from . import looking, queries
-from .models import REFILLED, WINDOW, Came, Replay
+from .models import REFILLED, SPARE, WINDOW, Came, Replay
 from .pauses import Pauses
 
 COUNT_SECONDS = 0.5
@@ -35,8 +36,8 @@ async def next_step(tx: AsyncSession, pauses: Pauses, keep_days: int) -> timedel
     lacking = 0
     if replay.status == ReplayStatus.CANCELLING:
         lacking = await withdraw(tx, replay)
-    elif endpoint is not None and state is not None:
-        lacking = await _advance(tx, replay, endpoint, state, keep_days)
+    elif endpoint is not None:
+        lacking = await _advance(tx, replay, endpoint, keep_days)
     now = utc_now()
     pause = pauses.after(replay, endpoint, state, lacking, now)
     if replay.unfinished:
@@ -56,7 +57,7 @@ async def withdraw(tx: AsyncSession, replay: Replay) -> int:
     return under_way
 
 
-async def _advance(tx: AsyncSession, replay: Replay, endpoint: Endpoint, state: EndpointState, keep_days: int) -> int:
+async def _advance(tx: AsyncSession, replay: Replay, endpoint: Endpoint, keep_days: int) -> int:
     """Count on, or see what has ended and send more; how many have to end before there is more to do."""
     oldest = looking.oldest_kept(utc_now().date(), keep_days)
     if replay.status == ReplayStatus.COUNTING:
@@ -65,18 +66,36 @@ async def _advance(tx: AsyncSession, replay: Replay, endpoint: Endpoint, state: 
     under_way = await _settle(tx, replay)
     if not endpoint.active and first_id_of(replay.until) < oldest:
         replay.cancel(utc_now())  # nothing that it is of is kept any more
-    if not endpoint.active or under_way > REFILLED:
-        return max(0, under_way - REFILLED)
+        return 0
+    if under_way > REFILLED or (under_way and not endpoint.active):
+        return _lacking(under_way)
     found = await looking.find(tx, replay, endpoint, oldest, WINDOW - under_way)
+    if found.events and not endpoint.active:
+        return 0
     sent = await _send(tx, replay, found.events)
     replay.settle(Came(skipped=len(found.events) - sent))
     replay.go_on(found.last, under_way + sent)
-    if found.ended and not under_way and not sent:
-        _, state = await held(tx, replay.workspace_id, replay.endpoint_id)  # what it misses may have changed meanwhile
-        replay.complete(utc_now())
-        if replay.recovery:
-            state.missed_since = _still_missed(replay, endpoint, state.missed_since, timedelta(days=keep_days))
-    return under_way + sent if found.ended else max(0, under_way + sent - REFILLED)
+    if not found.ended:
+        return _lacking(under_way + sent)
+    if not under_way and not sent:
+        await _complete(tx, replay, timedelta(days=keep_days))
+    return under_way + sent
+
+
+def _lacking(under_way: int) -> int:
+    """How many have to end before there is room for more, worth a step."""
+    return under_way - REFILLED + SPARE if under_way > REFILLED else 0
+
+
+async def _complete(tx: AsyncSession, replay: Replay, keep: timedelta) -> None:
+    """Nothing is left; what a recovery has sent is not offered any more."""
+    try:  # what it misses may have changed meanwhile
+        endpoint, state = await held(tx, replay.workspace_id, replay.endpoint_id)
+    except EndpointNotFound:
+        return  # it was deleted just now: the next step cancels
+    replay.complete(utc_now())
+    if replay.recovery:
+        state.missed_since = _still_missed(replay, endpoint, state.missed_since, keep)
 
 
 def _still_missed(replay: Replay, endpoint: Endpoint, since: datetime | None, keep: timedelta) -> datetime | None:
