@@ -3,7 +3,7 @@
 Run: python -m bench replay [--deliveries 200000] [--pairs 4] [--seconds 20] [--rate 25] [--quick]. History is written by set, as the
 service would have written it. Live events go at a steady rate to the endpoint that is replayed to, and to one of another workspace;
 stretches with the replay and without it take turns, each pair in another order, and each replay but the last is cancelled. The last
-runs to its end while the dispatcher is killed twice. Ends with 1 when a bar is missed; `--quick` judges nothing but the counts.
+runs to its end beside the same traffic while the dispatcher is killed twice. Ends with 1 when a bar is missed; `--quick` judges nothing but the counts.
 """
 
 import argparse
@@ -154,15 +154,19 @@ class Bench:
         )
         return {str(row["event_id"]).encode() for row in rows}
 
-    async def _note(self, sent: dict[bytes, tuple[int, int, bool]], *, replaying: bool) -> None:
+    async def _arrived(self, sent: dict[bytes, tuple[int, int, bool]]) -> dict[int, dict[bytes, int]]:
+        """What has arrived, once all of these have; RuntimeError after two minutes."""
         deadline = time.monotonic() + 120
         while True:
-            arrivals = self._world.receiver.arrivals()
+            arrivals: dict[int, dict[bytes, int]] = self._world.receiver.arrivals()
             if all(event in arrivals.get(door, {}) for event, (_, door, _) in sent.items()):
-                break
+                return arrivals
             if time.monotonic() > deadline:
                 raise RuntimeError("live events did not arrive within two minutes")
             await asyncio.sleep(0.2)
+
+    async def _note(self, sent: dict[bytes, tuple[int, int, bool]], *, replaying: bool) -> None:
+        arrivals = await self._arrived(sent)
         for door in (ELSEWHERE, REPLAYED):
             waits = [
                 (arrivals[door][event] - at) / 1e6 for event, (at, to, counts) in sent.items() if counts and to == door
@@ -170,11 +174,13 @@ class Bench:
             self.findings.waits.setdefault((door, replaying), []).append(waits)
 
     async def to_the_end(self) -> dict[str, Any]:
-        """Replay the rest as fast as one process can, for nobody is there to be spared; killed at a third and at two thirds."""
+        """Replay the rest as fast as one process may beside live events, killed at a third and at two thirds; all of these arrive too."""
         process = self._world.stack.service(DISPATCHER)
         fast = {"FLOWTASK_WEBHOOKS_REPLAY_RATE": "10000"}
         await asyncio.to_thread(process.restart, env=fast)
         replay = await self.start()
+        over = asyncio.Event()
+        live = asyncio.create_task(self._live_until(over))
         for part in (1 / 3, 2 / 3):
             while (found := await self.get(replay))["done"] < part * found["total"]:
                 await asyncio.sleep(0.05)
@@ -184,7 +190,22 @@ class Bench:
         while (found := await self.get(replay))["status"] != "completed":
             await asyncio.sleep(0.1)
         self.findings.replays.append(found)
+        over.set()
+        sent = await live
+        await self._arrived(sent)
+        print(f"  and {len(sent):,} live events meanwhile, all of which arrived", flush=True)
         return found
+
+    async def _live_until(self, over: asyncio.Event) -> dict[bytes, tuple[int, int, bool]]:
+        """Events to both doors at the same rate, until it is over."""
+        sent: dict[bytes, tuple[int, int, bool]] = {}
+        while not over.is_set():
+            for door, workspace in ((REPLAYED, self._mine.id), (ELSEWHERE, self._other.id)):
+                rows = events.make(workspace, 1)
+                sent[str(rows[0].event_id).encode()] = time.perf_counter_ns(), door, False
+                await self._world.publish(rows)
+            await asyncio.sleep(1 / self._options.rate)
+        return sent
 
 
 async def measure(found: World, options: argparse.Namespace) -> bool:

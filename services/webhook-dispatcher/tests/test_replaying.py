@@ -428,7 +428,7 @@ async def test_what_is_wrong_with_a_replay_is_told_with_its_place(serve, subscri
 
 
 async def test_a_recovery_sends_what_came_while_the_webhook_was_off(
-    serve, receive, subscribe, publish, settled, unacknowledged, update, replay, plan, ended, until
+    serve, receive, subscribe, publish, settled, unacknowledged, update, replay, plan, ended, until, remember
 ):
     await serve(**QUICK)
     receiver = await receive()
@@ -446,6 +446,7 @@ async def test_a_recovery_sends_what_came_while_the_webhook_was_off(
     await update(endpoint, active=True)
     after = await publish()
     await settled(endpoint, after, "delivered")
+    await remember(endpoint, 2, "cancelled", age=timedelta(seconds=0.1))  # somebody did not want these any more
     over = await ended(await replay(endpoint, recovery=True, since=None))
     assert (over.total, over.delivered) == (5, 5)
     assert sorted(receiver.ids()) == sorted(map(str, (before, *missed, after)))

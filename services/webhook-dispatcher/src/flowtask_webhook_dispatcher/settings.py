@@ -61,7 +61,9 @@ class DispatcherSettings(ServiceSettings):
     webhooks_timeout_seconds: float = Field(default=10.0, gt=0, le=60, description="Deadline of one whole attempt.")
     webhooks_concurrency: int = Field(default=512, ge=1, description="Attempts under way at once in this process.")
     webhooks_endpoint_concurrency: int = Field(
-        default=16, ge=1, description="Attempts under way at once to one endpoint, in this process."
+        default=16,
+        ge=1,
+        description="Attempts under way at once to one endpoint that sets no `maxConcurrency`, in this process.",
     )
     webhooks_breaker_failures: int = Field(
         default=5, ge=1, description="Failures in a row after which an endpoint is left alone for a while."

@@ -83,3 +83,12 @@ async def test_what_was_sent_to_another_url_or_to_an_endpoint_that_is_gone_teach
     guard.note(after, Failed(), now)
     guard.note(after, Failed(), now)
     assert guard.circuit(after, now) is Circuit.OPEN
+
+
+async def test_an_owner_may_allow_more_at_once_than_is_usual_or_less(guard, make_endpoint, read, pool):
+    more, less, usual = [await make_endpoint() for _ in range(3)]
+    for endpoint, limit in ((more, 50), (less, 2)):
+        await pool.execute("UPDATE webhooks.endpoints SET max_concurrency = $2 WHERE id = $1", endpoint, limit)
+        await read(endpoint)
+    await read(usual)
+    assert [guard.at_once(each) for each in (more, less, usual)] == [50, 2, 4]

@@ -3,10 +3,11 @@ from datetime import UTC, timedelta
 import pytest
 
 from flowtask_contracts.commands.webhook_deliveries import Trigger
+from flowtask_contracts.commands.webhooks import DisabledReason
 from flowtask_kit.ids import utc_now
 from flowtask_webhook_dispatcher.deliveries.models import Accepted, Failed, Gone
 from flowtask_webhook_dispatcher.dispatch.payload import PublicEvent
-from flowtask_webhook_dispatcher.dispatch.work import Cancelled, Deferred, Released, Seen, Tripped
+from flowtask_webhook_dispatcher.dispatch.work import Cancelled, Deferred, Disabled, Released, Seen, Tripped
 from flowtask_webhook_dispatcher.endpoints.breaker import CLOSED
 from flowtask_webhook_dispatcher.endpoints.policy import Policy
 
@@ -307,6 +308,31 @@ async def test_a_backlog_has_the_endpoint_managed_under_a_new_revision(
     [revision] = await sql("SELECT revision FROM webhooks.endpoint_revision")
     [endpoint] = await sql("SELECT revision FROM webhooks.endpoints WHERE id = $1", busy)
     assert revision == endpoint
+
+
+@pytest.mark.parametrize(("opened", "missed"), [(timedelta(minutes=40), timedelta(minutes=50)), (None, timedelta(0))])
+async def test_what_failed_before_its_receiver_ended_a_webhook_is_missed_too(
+    write, make_endpoint, pool, opened, missed
+):
+    endpoint, now = await make_endpoint(), utc_now()
+    await pool.execute(
+        "UPDATE webhooks.endpoint_state SET opened_at = $2 WHERE endpoint_id = $1", endpoint, opened and now - opened
+    )
+    await write(Disabled(endpoint, "http://127.0.0.1:1/", DisabledReason.GONE, now))
+    assert await pool.fetchval("SELECT missed_since FROM webhooks.endpoint_state") == now - missed
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_what_an_outage_has_cost_is_offered_when_it_is_over(
+    write, make_parcel, make_receiver, make_endpoint, attempted, pool, lost
+):
+    receiver, since = make_receiver(await make_endpoint(), policy=Policy(waits=())), utc_now() - timedelta(minutes=1)
+    parcel = make_parcel(receiver)
+    await write(attempted(parcel, Failed()))
+    await pool.execute("UPDATE webhooks.deliveries SET recoverable = $1", not lost)
+    await write(Tripped(receiver.id, CLOSED, recover_since=since))
+    offered = await pool.fetchval("SELECT missed_since FROM webhooks.endpoint_state")
+    assert offered == (since if lost else None)
 
 
 async def test_what_is_being_replayed_keeps_its_other_round(

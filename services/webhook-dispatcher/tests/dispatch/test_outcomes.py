@@ -6,13 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from flowtask_contracts.commands.webhook_deliveries import Attempt as AttemptView
+from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_contracts.commands.webhooks import DisabledReason, RetryOn
 from flowtask_webhook_dispatcher.deliveries.models import Accepted, Failed, Gone, headers_of
 from flowtask_webhook_dispatcher.dispatch import outcomes
-from flowtask_webhook_dispatcher.dispatch.outcomes import Answered
+from flowtask_webhook_dispatcher.dispatch.outcomes import Answered, count
+from flowtask_webhook_dispatcher.dispatch.payload import PublicEvent
 from flowtask_webhook_dispatcher.endpoints.policy import STANDARD, Policy
+from flowtask_webhook_dispatcher.health.tally import Tally
 from flowtask_webhook_dispatcher.transport import Answer, Failure, Timings, TransportError
 from flowtask_webhook_dispatcher.transport.responses import MAX_HEAD, ResponseReader
 
@@ -133,3 +137,25 @@ async def test_the_strangest_answers_are_put_on_record_and_read_again(write, row
         assert row["status_code"] == answer.status
         assert [(each.name, each.value) for each in headers_of(row["response_headers"])] == list(answer.headers)
         assert row["response_truncated"] == answer.truncated
+
+
+@pytest.mark.parametrize("trigger", Trigger)
+def test_how_late_deliveries_are_is_told_without_those_that_were_asked_for_again(
+    make_parcel, cloud_event, attempted, trigger
+):
+    def told():
+        return {
+            name: REGISTRY.get_sample_value(f"flowtask_webhook_{name}", labels) or 0
+            for name, labels in (
+                ("end_to_end_seconds_count", {}),
+                ("retries_total", {"number": "3"}),
+                ("attempt_seconds_count", {}),
+            )
+        }
+
+    parcel = make_parcel(event=PublicEvent.parse(cloud_event()), attempts=3, trigger=trigger)
+    before = told()
+    count([attempted(parcel)], Tally())
+    counts = trigger in {Trigger.SCHEDULE, Trigger.RECOVERY}
+    more = {"end_to_end_seconds_count": counts, "retries_total": counts, "attempt_seconds_count": True}
+    assert told() == {name: before[name] + added for name, added in more.items()}

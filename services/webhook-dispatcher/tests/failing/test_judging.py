@@ -214,6 +214,24 @@ async def test_a_success_that_only_the_log_knows_begins_the_count_anew(cluster, 
     assert (found["active"], found["missed_since"]) == (False, arrived)
 
 
+@pytest.mark.parametrize("lost", [True, False])
+async def test_what_was_given_up_while_nothing_arrived_is_offered_when_it_works_again(
+    cluster, endpoint, told, state, pool, log_success, lost
+):
+    await cluster.pass_(19, endpoint)
+    failing_since = (await state())["failing_since"]
+    if lost:
+        await log_success(cluster.now)
+        await pool.execute("UPDATE webhooks.deliveries SET status = 'failed'")
+        await pool.execute("UPDATE webhooks.attempts SET status_code = 503")
+    await cluster.attempt(endpoint, well=False)
+    await cluster.pass_(1, endpoint)
+    await log_success(cluster.now)
+    await cluster.pass_(1)
+    assert await told() == [*WARNED, RECOVERED]
+    assert (await state())["missed_since"] == (failing_since if lost else None)
+
+
 async def test_after_a_success_that_is_as_old_as_a_webhook_may_fail_it_is_disabled(
     cluster, endpoint, told, state, pool, log_success
 ):
@@ -372,9 +390,7 @@ async def test_what_its_owner_does_about_a_failing_webhook_begins_the_time_anew(
         await change_it(**each)
     found = await state()
     assert (found["failing_since"] > cluster.now - HOUR, found["failed_at"], found["warned"]) == (True, None, TOLD)
-    assert found["missed_since"] is not None
-    if changes is NEW_URL:
-        assert found["missed_since"] == failing_since
+    assert found["missed_since"] == failing_since
     await cluster.pass_(9, endpoint)
     assert await told() == WARNED
     await cluster.pass_(3, endpoint)

@@ -23,6 +23,9 @@ class Replayed(StrEnum):
 MISSED = (Replayed.FAILED, Replayed.EXPIRED, Replayed.CANCELLED, Replayed.HELD, Replayed.MISSING)
 """What did not arrive."""
 
+LOST = tuple(each for each in MISSED if each is not Replayed.CANCELLED)
+"""The same without what somebody did not want any more: what a recovery is of."""
+
 
 class ReplayStatus(StrEnum):
     """Where a replay stands; a dry run is `planned`, and nothing comes of it."""

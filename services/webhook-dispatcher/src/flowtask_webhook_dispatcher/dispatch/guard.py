@@ -13,19 +13,16 @@ from flowtask_contracts.commands.webhooks import Circuit
 from flowtask_kit import logs
 
 from ..deliveries.models import Failed, Outcome
-from ..endpoints.breaker import CLOSED, Breaker, Rules
+from ..endpoints.breaker import CLOSED, MERCY, Breaker, Rules
 from ..endpoints.directory import Directory, Receiver
 from .rates import Rates
 from .work import Entry, Parcel, Tripped
 
 log = logs.get(__name__)
 
-MERCY = timedelta(minutes=10)
-"""What ran out of tries so long before a circuit opened has another round when it closes."""
-
 
 class Guard:
-    """Decides for each endpoint; `record` takes what the other replicas must know, `each` is the most under way at once."""
+    """Decides for each endpoint; `record` takes what the other replicas must know, `each` is the most under way at once where an owner has set nothing."""
 
     def __init__(self, directory: Directory, record: Callable[[Entry], None], rules: Rules, *, each: int) -> None:
         self._directory = directory
@@ -50,8 +47,8 @@ class Guard:
 
     def at_once(self, endpoint_id: UUID) -> int:
         """How many attempts may be under way to it, from this process."""
-        limit = self._directory.limits.get(endpoint_id, self._each)
-        return min(limit, self._each, self._pace.get(endpoint_id, limit)) if self._pace else min(limit, self._each)
+        limit = self._limit(endpoint_id)
+        return min(limit, self._pace.get(endpoint_id, limit)) if self._pace else limit
 
     def room(self, receiver: Receiver, now: datetime) -> int:
         """How many due rows may be claimed for it, as far as circuit and rate go."""
@@ -126,10 +123,14 @@ class Guard:
         if pace is None:
             return
         pace = max(1, pace // 2) if failed else pace * 2
-        if pace >= self._each:
+        if pace >= self._limit(endpoint_id):
             del self._pace[endpoint_id]
         else:
             self._pace[endpoint_id] = pace
+
+    def _limit(self, endpoint_id: UUID) -> int:
+        """What its owner has set, else what is usual."""
+        return self._directory.limits.get(endpoint_id, self._each)
 
     def _read_anew(self, endpoint_id: UUID) -> None:
         """What is on record counts again; of an endpoint that is gone nothing is kept."""

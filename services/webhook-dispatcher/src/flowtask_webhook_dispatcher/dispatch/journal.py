@@ -10,6 +10,7 @@ import asyncpg
 from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_kit.ids import utc_now
 
+from ..deliveries.identity import first_id_of
 from ..deliveries.models import NEVER, Accepted, DueAgain, GivenUp, Next, status_of
 from ..transport import Timings
 from . import metrics, statements
@@ -90,6 +91,8 @@ class Journal:
         if since:
             now = utc_now()
             await connection.execute(statements.RECOVER, list(since), list(since.values()), now)
+            firsts = [first_id_of(moment) for moment in since.values() if moment is not None]
+            await connection.execute(statements.OFFER, list(since), list(since.values()), firsts)
             self._times.append(now)
         if changed:
             await connection.execute(statements.REVISE, [row["endpoint_id"] for row in changed])

@@ -33,7 +33,10 @@ END_TO_END_SECONDS = HotHistogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86400.0),
 )
 CIRCUITS = Gauge("flowtask_webhook_circuits", "Endpoints whose circuit is not closed, by state.", ("state",))
-DISABLED = Gauge("flowtask_webhook_disabled_endpoints", "Endpoints that their receivers have ended.")
+DISABLED = Gauge(
+    "flowtask_webhook_disabled_endpoints",
+    "Endpoints that were disabled: by their receivers, or because nothing arrived for long.",
+)
 UNREADABLE_SECRETS = Gauge(
     "flowtask_webhook_unreadable_secrets",
     "Endpoints with a secret that no key of the ring opens; nothing is sent to them.",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from flowtask_contracts.commands.webhook_deliveries import Trigger
 from flowtask_kit.ids import utc_now
 
 from ..deliveries.models import Accepted, Failed, Gone, Outcome, outcome_of
@@ -19,6 +20,7 @@ _WISH = "webhook-delivery"
 _WORDS = {Accepted: "delivered", Failed: "failed", Gone: "refused"}
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "6xx", "7xx", "8xx", "9xx")
 _MANY = 10
+_ASKED_FOR = frozenset({Trigger.MANUAL, Trigger.REPLAY})
 NO_WAIT = timedelta(0)
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -99,6 +101,8 @@ def count(attempts: Sequence[Attempted], tally: Tally) -> None:
         tally.note(parcel.receiver.id, result.at, milliseconds, delivered=accepted)
         if result.error_code is not None:
             metrics.NO_ANSWERS.labels(result.error_code).inc()
+        if parcel.trigger in _ASKED_FOR:
+            continue  # however old it is, and whichever try: it was asked for now
         if retry:
             metrics.RETRIES.labels(str(retry) if retry < _MANY else f"{_MANY}+").inc()
         if (retry and not accepted) or (happened := parcel.event.time) is None:

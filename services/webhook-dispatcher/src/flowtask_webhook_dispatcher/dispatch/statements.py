@@ -313,6 +313,16 @@ RECOVER = """
 recoverable any more.
 """
 
+OFFER = """
+    UPDATE webhooks.endpoint_state s SET missed_since = r.since
+    FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[]) AS r(endpoint_id, since, first)
+    WHERE s.endpoint_id = r.endpoint_id AND s.missed_since IS NULL AND EXISTS (
+        SELECT FROM webhooks.deliveries d
+        WHERE d.endpoint_id = r.endpoint_id AND d.event_id >= r.first AND d.status IN ('failed', 'expired') OFFSET 0
+    )
+"""
+"""What an outage has cost is offered to be sent again: events since then that were given up. What has another round is pending by now."""
+
 DISABLE = """
     WITH disabled AS (
         UPDATE webhooks.endpoints e
@@ -321,7 +331,9 @@ DISABLE = """
         WHERE e.id = r.id AND e.url = r.url AND e.active AND e.deleted_at IS NULL
         RETURNING e.id, r.at
     )
-    UPDATE webhooks.endpoint_state s SET missed_since = coalesce(s.missed_since, s.failing_since, d.at)
+    UPDATE webhooks.endpoint_state s SET missed_since = coalesce(
+        s.missed_since, s.failing_since, s.opened_at - interval '10 minutes', d.at
+    )
     FROM disabled d WHERE s.endpoint_id = d.id RETURNING s.endpoint_id
 """
 """Only while it is still the same URL: what another one said is no longer of interest."""

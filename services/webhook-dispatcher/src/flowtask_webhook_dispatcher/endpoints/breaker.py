@@ -11,6 +11,9 @@ from flowtask_contracts.commands.webhooks import Circuit
 
 from ..deliveries.models import Failed, Outcome
 
+MERCY = timedelta(minutes=10)
+"""What ran out of tries so long before it opened has another round when it closes: the same outage was the reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

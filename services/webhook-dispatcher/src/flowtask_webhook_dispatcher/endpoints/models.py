@@ -23,7 +23,7 @@ from flowtask_contracts.commands.webhooks import Endpoint as EndpointView
 from flowtask_contracts.webhook_content import MASK, DeliveryMode, PayloadForm
 
 from ..database import Base
-from .breaker import Breaker
+from .breaker import MERCY, Breaker
 from .content import SETTLING, Forms
 from .policy import schedule_of
 
@@ -254,6 +254,13 @@ class EndpointState(Base):
     def miss(self, since: datetime) -> None:
         """It misses events from now on, if it has not missed some since earlier."""
         self.missed_since = self.missed_since or since
+
+    @property
+    def failing_for_certain(self) -> datetime | None:
+        """Since when nothing is known to have arrived: it was counted, or the circuit opened. None where something may just have."""
+        if self.failing_since is not None or self.opened_at is None:
+            return self.failing_since
+        return self.opened_at - MERCY
 
     def missed(self) -> Missed | None:
         """What its owner is offered to have sent."""

@@ -177,7 +177,7 @@ def _turn(endpoint: Endpoint, state: EndpointState, now: datetime, *, on: bool) 
     """Off: what comes is missed from now on. On again: at once, or by one attempt first where it was not its owner's doing."""
     disabled, paused = endpoint.disabled_at is not None, not endpoint.active
     if endpoint.active and not on and not endpoint.polled:
-        state.miss(now)
+        state.miss(state.failing_for_certain or now)
     endpoint.turn(on=on)
     if on and disabled:
         state.try_out(now)

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import DateTime, Select, TextClause, bindparam, func, select, text
 
+from flowtask_contracts.commands.webhook_deliveries import DeliveryStatus
+
 from ..database import JobRun
 from ..deliveries.identity import first_id_of
 from ..deliveries.models import Attempt, Delivery
@@ -125,6 +127,18 @@ def _one(*which: Any) -> Select[Endpoint, EndpointState]:
         .limit(1)
         .with_for_update(of=EndpointState, skip_locked=True)
     )
+
+
+def given_up(endpoint_id: UUID, since: datetime) -> Select[bool]:
+    """Whether anything that happened since then was given up."""
+    gone = (DeliveryStatus.FAILED, DeliveryStatus.EXPIRED)
+    found = select(Delivery.event_id).where(
+        Delivery.endpoint_id == endpoint_id,
+        Delivery.event_id >= first_id_of(since),
+        Delivery.status != DeliveryStatus.DELIVERED,
+        Delivery.status.in_(gone),
+    )
+    return select(found.exists())
 
 
 def last_arrival(endpoint_id: UUID, since: datetime) -> Select[datetime]:

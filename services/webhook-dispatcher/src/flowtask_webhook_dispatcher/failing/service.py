@@ -70,11 +70,18 @@ async def review(tx: AsyncSession, workspace_id: UUID, endpoint_id: UUID, limit:
             log.warning("webhook disabled: nothing has arrived for long", endpoint_id=str(endpoint.id), hours=hours)
         case _ if arrived is not None:
             if state.warned:
+                await _offer(tx, state, since)
                 state.warned = 0
                 tell(tx, WebhookRecovered, endpoint, state, 0, limit)
         case Warn(percent):
             state.warned = percent
             tell(tx, WebhookFailing, endpoint, state, hours, limit)
+
+
+async def _offer(tx: AsyncSession, state: EndpointState, since: datetime | None) -> None:
+    """Have its owner offered what was given up while nothing arrived, if anything was."""
+    if since is not None and await tx.scalar(queries.given_up(state.endpoint_id, since)):
+        state.miss(since)
 
 
 async def _arrived(tx: AsyncSession, state: EndpointState, limit: int) -> datetime | None:
@@ -105,6 +112,7 @@ async def next_news(tx: AsyncSession, limit: int) -> bool:
         row = (await tx.execute(queries.told(endpoint_id, since))).first()
         if row is not None:
             endpoint, state = row
+            await _offer(tx, state, state.failing_since)
             state.recover()
             tell(tx, WebhookRecovered, endpoint, state, 0, limit)
             return True

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flowtask_contracts.commands.webhook_replays import (
-    MISSED,
+    LOST,
     CancelReplay,
     CountReplay,
     GetReplay,
@@ -134,7 +134,7 @@ def _plan(command: CountReplay | StartReplay, state: EndpointState, now: datetim
         endpoint_id=command.endpoint_id,
         recovery=command.recovery,
         span=(since, until),
-        statuses=MISSED if command.recovery else tuple(dict.fromkeys(command.statuses)),
+        statuses=LOST if command.recovery else tuple(dict.fromkeys(command.statuses)),
         events=("*",) if command.recovery else patterns.check(command.events),
     )
 
