@@ -12,6 +12,7 @@ from flowtask_kit.ids import utc_now
 
 from ..deliveries.identity import first_id_of
 from ..deliveries.models import NEVER, Accepted, DueAgain, GivenUp, Next, status_of
+from ..endpoints.breaker import MERCY
 from ..transport import Timings
 from . import metrics, statements
 from .plans import Plan, after_attempt, after_claim
@@ -85,13 +86,12 @@ class Journal:
         if disabled:
             ends = disabled.values()
             columns = ([getattr(each, name) for each in ends] for name in ("endpoint_id", "url", "reason", "at"))
-            changed += await connection.fetch(statements.DISABLE, *columns)
-        since = {each.endpoint_id: each.recover_since for each in batch if isinstance(each, Tripped)}
-        since = {endpoint_id: moment for endpoint_id, moment in since.items() if moment is not None}
+            changed += await connection.fetch(statements.DISABLE, *columns, MERCY)
+        since = {each.endpoint_id: moment for each in tripped.values() if (moment := each.recover_since) is not None}
         if since:
             now = utc_now()
             await connection.execute(statements.RECOVER, list(since), list(since.values()), now)
-            firsts = [first_id_of(moment) for moment in since.values() if moment is not None]
+            firsts = [first_id_of(moment) for moment in since.values()]
             await connection.execute(statements.OFFER, list(since), list(since.values()), firsts)
             self._times.append(now)
         if changed:

@@ -51,7 +51,10 @@ UNRECORDED = Counter("flowtask_webhook_unrecorded_total", "Entries that the data
 UNREADABLE = Counter(
     "flowtask_webhook_unreadable_total", "Stream messages that are not events; kept apart, never sent."
 )
-OLDEST_DUE = Gauge("flowtask_webhook_oldest_due_seconds", "How long the first of all due rows has been due.")
+OLDEST_DUE = Gauge(
+    "flowtask_webhook_oldest_due_seconds",
+    "How long the first of all due rows has been due, beside replays, which wait for each other.",
+)
 
 
 def watch(directory: Directory) -> None:

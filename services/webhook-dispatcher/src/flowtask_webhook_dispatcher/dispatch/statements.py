@@ -332,11 +332,13 @@ DISABLE = """
         RETURNING e.id, r.at
     )
     UPDATE webhooks.endpoint_state s SET missed_since = coalesce(
-        s.missed_since, s.failing_since, s.opened_at - interval '10 minutes', d.at
+        s.missed_since, s.failing_since, s.opened_at - $5::interval, d.at
     )
     FROM disabled d WHERE s.endpoint_id = d.id RETURNING s.endpoint_id
 """
-"""Only while it is still the same URL: what another one said is no longer of interest."""
+"""Only while it is still the same URL: what another one said is no longer of interest. It has missed what came since nothing arrived
+any more, as far as that is known: as `EndpointState.failing_for_certain` has it.
+"""
 
 UNREADABLE = """
     INSERT INTO webhooks.unreadable_messages (stream_seq, subject, payload, error)

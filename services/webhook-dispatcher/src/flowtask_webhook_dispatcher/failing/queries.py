@@ -135,7 +135,6 @@ def given_up(endpoint_id: UUID, since: datetime) -> Select[bool]:
     found = select(Delivery.event_id).where(
         Delivery.endpoint_id == endpoint_id,
         Delivery.event_id >= first_id_of(since),
-        Delivery.status != DeliveryStatus.DELIVERED,
         Delivery.status.in_(gone),
     )
     return select(found.exists())

@@ -15,6 +15,9 @@ LATEST = timedelta(seconds=1)
 RESTING = timedelta(seconds=15)
 """The pause while its webhook is off for longer than `SOON`."""
 
+LONGEST_AWAKE = timedelta(seconds=5)
+"""Longer than any pause of a replay whose webhook is on, that before its first step included; shorter than `RESTING`."""
+
 SOON = timedelta(minutes=1)
 KEPT = timedelta(minutes=1)
 

@@ -1,7 +1,7 @@
 """Statements on replays. What is looked through is bounded in every one of them, however much or little of it is wanted."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from ..endpoints.models import Endpoint
 from .models import Replay
+from .pauses import LONGEST_AWAKE
 
 _UUIDS, _TEXTS = ARRAY(Uuid()), ARRAY(String())
 
@@ -42,10 +43,6 @@ def next_step(now: datetime) -> Select[Replay]:
     on = select(Endpoint.id).where(Endpoint.id == Replay.endpoint_id, Endpoint.active).exists()
     due = select(Replay).where(_UNFINISHED, (Replay.due_at <= now) | (Replay.due_at > now + LONGEST_AWAKE) & on)
     return due.order_by(Replay.due_at).limit(1).with_for_update(skip_locked=True)
-
-
-LONGEST_AWAKE = timedelta(seconds=5)
-"""More than the pause between two steps of a replay whose webhook is on, and less than that of one that rests."""
 
 
 _UNFINISHED = text("status IN ('counting', 'running', 'cancelling')")
